@@ -1,0 +1,26 @@
+"""Where a server is, and how it is spoken to."""
+
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One Ollama server.
+
+    Attributes:
+        name: what the keeper calls it; unique.
+        url: `http(s)://host:port[/prefix]`, without a trailing slash.
+        token_file, ca_file: files read when the client is made; a token is sent as `Authorization: Bearer`.
+        headers: sent with every request, in order.
+        proxy: URL of the proxy to the server; the environment's proxy variables are never used.
+        look_timeout_s: how long one `/api/ps` may take; from 0.32.4 it waits for locks held up to 10 s (OLLAMA.md 5).
+    """
+
+    name: str
+    url: str
+    token_file: PurePath | None = None
+    ca_file: PurePath | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    look_timeout_s: float = 15.0

@@ -1,0 +1,239 @@
+"""What one look, load, ping or answer showed: frozen records, the only way in which the world reaches `core`.
+
+The shell makes them, `fold` takes them in. Sizes are bytes, spans seconds, instants of the server aware datetimes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ollama_keeper.core.names import ModelName
+from ollama_keeper.core.policy import Options, Policy
+from ollama_keeper.core.reasons import Cause, Failure
+
+
+class Kind(StrEnum):
+    """What a model can be asked, and so how it is loaded (OLLAMA.md 2)."""
+
+    COMPLETION = "completion"
+    EMBEDDER = "embedder"
+    IMAGE = "image"
+    CLOUD = "cloud"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of `/api/ps` (OLLAMA.md 5).
+
+    Attributes:
+        text: the name as the server wrote it.
+        digest: sha256 of the manifest, bare hex.
+        context_length: None where the server does not tell (before 0.10.0, or 0).
+    """
+
+    name: ModelName
+    text: str
+    digest: str
+    size: int
+    size_vram: int
+    context_length: int | None
+    expires_at: datetime
+
+    @property
+    def gpu_fraction(self) -> float | None:
+        """Share of the model in GPU memory, 0.0 to 1.0; None where the server's figures make no sense."""
+        if self.size <= 0 or self.size_vram > self.size:
+            return None
+        return self.size_vram / self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """One entry of `/api/tags`."""
+
+    name: ModelName
+    digest: str
+    remote: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What `/api/show` tells of a model.
+
+    Attributes:
+        weights: what the server keys the runner by: path of the weights blob, or the manifest digest for MLX.
+        trained_context: tokens the model was trained for; None where unknown.
+        own_context: `num_ctx` of its Modelfile.
+        mlx: runs on the MLX engine, which never reloads for other options.
+    """
+
+    kind: Kind
+    weights: str | None = None
+    trained_context: int | None = None
+    own_context: int | None = None
+    mlx: bool = False
+
+
+class Send(StrEnum):
+    """The requests that may load a model (CONTRACT 1: load)."""
+
+    WARM = "warm"
+    PING = "ping"
+    REPIN = "repin"
+    TAKEOVER = "takeover"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """One load-only request: loads an absent model, or touches a listed one, without a token.
+
+    Attributes:
+        model: the operator's name.
+        kind: embedders are asked by `/api/embed` with empty input, all else by `/api/generate` without a prompt.
+        keep_alive: None is not sent.
+        options: runner options as sent, sorted by key.
+    """
+
+    send: Send
+    model: str
+    kind: Kind
+    keep_alive: int | float | str | None = None
+    options: Options = ()
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The operator's wishes for this server, ranked; the first fact of all, and one after each reload."""
+
+    policies: tuple[Policy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A valid answer of `/api/ps`.
+
+    Attributes:
+        skipped: entries that made no sense and were left out.
+        skew_s: the server's clock less ours by its `Date` header; None where it sent none that makes sense.
+        reconnected: the server had closed the connection since the last look, which may be the sign of a restart.
+    """
+
+    models: tuple[Listed, ...]
+    skipped: int = 0
+    skew_s: float | None = None
+    reconnected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookFailed:
+    """A look without a valid answer; it says nothing about the models."""
+
+    reason: Failure
+    detail: str = ""
+    status: int | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookSilent:
+    """A look is open for longer than 5 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """`/api/version` answered."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFailed:
+    """`/api/version` did not answer, or not as Ollama would."""
+
+    reason: Failure
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A valid answer of `/api/tags`: what is pulled."""
+
+    models: tuple[Pulled, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """`/api/show` of one name answered; `digest` is the manifest digest that the name had in `/api/tags` or `/api/ps`."""
+
+    name: ModelName
+    digest: str
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeFailed:
+    """`/api/show` of one name failed."""
+
+    name: ModelName
+    reason: Failure
+    status: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A load of ours was sent. `cause` is set for warms."""
+
+    request: LoadRequest
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A load of ours was answered as loaded (`done_reason: load`, or empty embeddings)."""
+
+    request: LoadRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A load of ours failed.
+
+    Attributes:
+        stopping: we ended it ourselves because the keeper stops; no fault of the model.
+    """
+
+    request: LoadRequest
+    reason: Failure
+    status: int | None = None
+    detail: str = ""
+    retry_after_s: float | None = None
+    stopping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IdleTested:
+    """The idle test of one model ended (CONTRACT 1; OLLAMA.md 5.1)."""
+
+    model: str
+    idle: bool
+
+
+Fact = (
+    Configured
+    | Looked
+    | LookFailed
+    | LookSilent
+    | Versioned
+    | VersionFailed
+    | Tagged
+    | Described
+    | DescribeFailed
+    | Opened
+    | Answered
+    | Failed
+    | IdleTested
+)
