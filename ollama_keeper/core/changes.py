@@ -128,6 +128,12 @@ class ServerSchedulerHung(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInquiryFailed(Change):
+    event: ClassVar[str] = "server.inquiry_failed"
+    severity: ClassVar[Level] = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRecovered(Change):
     event: ClassVar[str] = "server.recovered"
     open_s: float
@@ -252,6 +258,13 @@ class PingFailed(Change):
     severity: ClassVar[Level] = "warning"
     took_s: float
     status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFailed(Change):
+    event: ClassVar[str] = "check.failed"
+    severity: ClassVar[Level] = "error"
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.names import ModelName
 from ollama_keeper.core.policy import Options, Policy
 from ollama_keeper.core.reasons import Cause, Failure
@@ -119,12 +120,14 @@ class Looked:
         skipped: entries that made no sense and were left out.
         skew_s: the server's clock less ours by its `Date` header; None where it sent none that makes sense.
         reconnected: the server had closed the connection since the last look, which may be the sign of a restart.
+        asked: when the request was sent; what ended later is not contradicted by this look. None: just now.
     """
 
     models: tuple[Listed, ...]
     skipped: int = 0
     skew_s: float | None = None
     reconnected: bool = False
+    asked: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +181,17 @@ class DescribeFailed:
     """`/api/show` of one name failed."""
 
     name: ModelName
+    digest: str
     reason: Failure
     status: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InquiryFailed:
+    """`/api/tags` did not answer, so nothing can be warmed that is not known yet."""
+
+    reason: Failure
     detail: str = ""
 
 
@@ -232,6 +244,7 @@ Fact = (
     | Tagged
     | Described
     | DescribeFailed
+    | InquiryFailed
     | Opened
     | Answered
     | Failed

@@ -9,7 +9,9 @@ from enum import StrEnum
 
 from ollama_keeper.core.names import ModelName, parse_name
 
-CENTURY_H = 876_000  # about 100 years: `ollama ps` calls it Forever, and it leaves room below the server's largest int64
+CENTURY_H = (
+    876_000  # about 100 years: `ollama ps` calls it Forever, and it leaves room below the server's largest int64
+)
 CENTURY_STEP_H = 1_000  # each priority below the highest: Ollama's victim is the shortest keep_alive (OLLAMA.md 4)
 
 

@@ -154,4 +154,6 @@ _HOLDS: dict[State, tuple[Reason | Cause | Failure, ...]] = {
     State.LOADING: tuple(Cause),
     State.READY: (),
 }
-REASONS_OF: dict[State, frozenset[Reason | Cause | Failure]] = {state: frozenset(held) for state, held in _HOLDS.items()}
+REASONS_OF: dict[State, frozenset[Reason | Cause | Failure]] = {
+    state: frozenset(held) for state, held in _HOLDS.items()
+}

@@ -101,7 +101,8 @@ def show_duration(seconds: float) -> str:
         return f"-{show_duration(-seconds)}"
     if seconds < 10 and round(seconds, 1) != round(seconds):
         return f"{seconds:.1f}s"
-    left, parts = round(seconds), []
+    left = round(seconds)
+    parts: list[str] = []
     for size, unit in _SHOWN:
         if left >= size and len(parts) < 2:
             parts.append(f"{left // size}{unit}")
@@ -132,7 +133,7 @@ def show_size(size: float) -> str:
 
 def _scaled(number: str, factor: int) -> int:
     whole, _, fraction = number.partition(".")
-    return int(whole or "0") * factor + int(fraction or "0") * factor // 10 ** len(fraction)
+    return int(whole or "0") * factor + int(fraction or "0") * factor // int("1" + "0" * len(fraction))
 
 
 def _bad_duration(text: str) -> BadUnit:

@@ -1,0 +1,198 @@
+"""`announce`: the edges between states, each told once (CONTRACT 5).
+
+`fold` tells what happened; this tells what a model has become, also by the mere passing of time. Losses, started and
+failed warms have lines of their own, so the states that follow them are silent here.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ollama_keeper.core.changes import (
+    Change,
+    ModelContended,
+    ModelDegraded,
+    ModelMissing,
+    ModelReady,
+    ModelRefused,
+    ModelStuck,
+    ModelYielding,
+    ServerSchedulerHung,
+)
+from ollama_keeper.core.facts import Send
+from ollama_keeper.core.holds import in_the_way
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, OpenLoad, Return, ServerMemory
+from ollama_keeper.core.numbers import HUNG_FACTOR, HUNG_LEAST_S, HUNG_UNKNOWN_S
+from ollama_keeper.core.reasons import By, Reason, State, StateReason
+from ollama_keeper.core.refusals import shares_weights_with
+from ollama_keeper.core.states import misplacement, state_of, wanted_context, wanted_gpu_fraction
+
+SILENT = frozenset({State.UNKNOWN, State.QUEUED, State.COLD, State.LOADING, State.BACKING_OFF})
+
+
+def announce(memory: ServerMemory, now: Instant) -> tuple[ServerMemory, tuple[Change, ...]]:
+    """The edges since the last call: the memory that remembers them as told, and one change each."""
+    memory, hung = _hung(memory, now)
+    changes: list[Change] = [hung] if hung else []
+    for model in memory.models:
+        state, reason = state_of(model, memory, now)
+        if state in SILENT or model.told == (state, reason):
+            continue
+        changes.append(_LINES[state](model, memory, reason, now))
+        memory = memory.with_model(replace(model, told=(state, reason)))
+    return memory, tuple(changes)
+
+
+def hung_after_s(model: ModelMemory, memory: ServerMemory) -> float:
+    """Age at which an open warm shows that the scheduler hangs: 3 x the longest load known (CONTRACT 8)."""
+    if model.longest_load_s is None:
+        return HUNG_UNKNOWN_S
+    return max(HUNG_FACTOR * (memory.longest_load_s or model.longest_load_s), HUNG_LEAST_S)
+
+
+def _hung(memory: ServerMemory, now: Instant) -> tuple[ServerMemory, Change | None]:
+    load = next((load for load in memory.open if load.request.send is Send.WARM), None)
+    if load is None or memory.hung is not None or not _hangs(load, memory, now):
+        return memory, None
+    change = ServerSchedulerHung(
+        server=memory.server,
+        model=load.request.model,
+        open_s=now.since(load.since),
+        longest_load_s=memory.longest_load_s,
+        hint="Ollama answers but loads nothing (ollama/ollama#17408); unloading any model frees it: ollama stop MODEL",
+    )
+    return replace(memory, hung=now), change
+
+
+def _hangs(load: OpenLoad, memory: ServerMemory, now: Instant) -> bool:
+    unchanged = memory.changed is None or memory.changed.mono <= load.since.mono
+    answered = memory.good is not None and memory.failures == 0 and not memory.silent
+    old = now.since(load.since) > hung_after_s(memory.model(load.request.model), memory)
+    return old and unchanged and answered
+
+
+# --- one line a state -------------------------------------------------------------------------------------------------
+
+
+def _ready(model: ModelMemory, memory: ServerMemory, _reason: StateReason, _now: Instant) -> Change:
+    back = model.returned or Return(By.FOUND)
+    listed = model.listed
+    return ModelReady(
+        server=memory.server,
+        model=model.model,
+        state=State.READY,
+        cause=back.cause,
+        by=back.by,
+        outage_s=back.outage_s,
+        load_s=back.load_s,
+        cold_start=None if back.load_s is None else back.load_s >= model.policy.slow_load_s,
+        size_bytes=listed.size if listed else None,
+        vram_bytes=listed.size_vram if listed else None,
+        context_length=listed.context_length if listed else None,
+    )
+
+
+def _degraded(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: Instant) -> Change:
+    listed = model.listed
+    return ModelDegraded(
+        server=memory.server,
+        model=model.model,
+        state=State.DEGRADED,
+        reason=reason,
+        hint=_DEGRADED_HINTS.get(reason),
+        gpu_fraction=listed.gpu_fraction if listed else None,
+        context_length=listed.context_length if listed else None,
+        wanted=_wanted(model, memory),
+    )
+
+
+def _wanted(model: ModelMemory, memory: ServerMemory) -> str | None:
+    match misplacement(model, memory):
+        case Reason.OTHER_CONTEXT:
+            return f"context_length {wanted_context(model)}"
+        case Reason.OTHER_DIGEST:
+            return f"digest {(model.pulled or '')[:12]}"
+        case _:
+            share = wanted_gpu_fraction(model, memory)
+            return None if share is None else f"gpu_fraction {share:.2f}"
+
+
+def _stuck(model: ModelMemory, memory: ServerMemory, reason: StateReason, now: Instant) -> Change:
+    load = memory.opened(model.model)
+    return ModelStuck(
+        server=memory.server,
+        model=model.model,
+        state=State.STUCK,
+        reason=reason,
+        took_s=now.since(load.since) if load else None,
+        hint="listed, but our request is not answered; restarting Ollama ends it",
+    )
+
+
+def _contended(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: Instant) -> Change:
+    full = memory.full
+    other = full.loser if full and full.winner == model.model else full.winner if full else None
+    return ModelContended(
+        server=memory.server,
+        model=model.model,
+        state=State.CONTENDED,
+        reason=reason,
+        with_=other,
+        size_bytes=model.size or None,
+        with_size_bytes=(memory.model(other).size or None)
+        if other in {m.model for m in memory.models} and other
+        else None,
+        hint="they do not fit together; a smaller model or context_length, OLLAMA_MAX_LOADED_MODELS, or keep only one",
+    )
+
+
+def _yielding(model: ModelMemory, memory: ServerMemory, reason: StateReason, now: Instant) -> Change:
+    guest = in_the_way(model, memory)
+    return ModelYielding(
+        server=memory.server,
+        model=model.model,
+        state=State.YIELDING,
+        reason=reason,
+        to=guest.listed.text if guest else None,
+        since_s=now.since(guest.appeared) if guest else None,
+    )
+
+
+def _missing(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: Instant) -> Change:
+    hint = f"ollama pull {model.model}"
+    return ModelMissing(server=memory.server, model=model.model, state=State.MISSING, reason=reason, hint=hint)
+
+
+def _refused(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: Instant) -> Change:
+    other = shares_weights_with(model, memory) if reason is Reason.SAME_WEIGHTS else None
+    return ModelRefused(
+        server=memory.server,
+        model=model.model,
+        state=State.REFUSED,
+        reason=reason,
+        hint=_REFUSED_HINTS.get(reason),
+        with_=other.model if other else None,
+    )
+
+
+_DEGRADED_HINTS: dict[StateReason, str] = {
+    Reason.ON_CPU: "loaded without the GPU; if other models use it, unload and load this one again, else restart Ollama",
+    Reason.PARTLY_ON_CPU: "part of it is in main memory; free GPU memory, then: ollama stop MODEL",
+    Reason.OTHER_CONTEXT: "a client loaded it so; the keeper does not reload a model that is in use",
+    Reason.OTHER_DIGEST: "pulled anew since it was loaded; the new weights come with its next load: ollama stop MODEL",
+}
+_REFUSED_HINTS: dict[StateReason, str] = {
+    Reason.CLOUD_MODEL: "it runs on ollama.com: nothing of it can be kept resident here",
+    Reason.IMAGE_MODEL: "image models are not kept",
+    Reason.SAME_WEIGHTS: "one set of weights is one runner: with other options each request would reload it; keep one of them",
+    Reason.BAD_REQUEST: "Ollama answered 400 to its load: see warm.failed, mend the model's settings, and restart",
+}
+_LINES: dict[State, Callable[[ModelMemory, ServerMemory, StateReason, Instant], Change]] = {
+    State.READY: _ready,
+    State.DEGRADED: _degraded,
+    State.STUCK: _stuck,
+    State.CONTENDED: _contended,
+    State.YIELDING: _yielding,
+    State.MISSING: _missing,
+    State.REFUSED: _refused,
+}

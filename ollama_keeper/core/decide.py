@@ -1,0 +1,147 @@
+"""`decide`: what one model is to be sent now. A value, with its reason, and no effect.
+
+An absent model asks for nothing here: whose turn it is to load concerns the whole server (`turn.next_load`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ollama_keeper.core.facts import Listed, LoadRequest, Send
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.numbers import IDLE_TEST_EVERY_S, PING_RETRY_S, YOUNG_LOAD_S
+from ollama_keeper.core.ownership import Claim, claim
+from ollama_keeper.core.policy import OnExpire, Options
+from ollama_keeper.core.reasons import ServerState
+from ollama_keeper.core.refusals import refusal
+from ollama_keeper.core.requests import keep_request, ping_request, takeover_options
+from ollama_keeper.core.versions import fast_path
+
+IDLE_FOR_S = 1.0  # an idle test speaks of the moment: what it allows must be sent at once
+
+
+class Act(StrEnum):
+    """What is to be done for a listed model."""
+
+    NOTHING = "nothing"
+    PING = "ping"
+    IDLE_TEST = "idle_test"
+    KEEP = "keep"
+
+
+class Why(StrEnum):
+    """Why a decision is what it is; told at debug level and by tests."""
+
+    NOT_ANSWERED = "the server has not answered lately"
+    NOT_TO_BE_KEPT = "it is not to be kept now"
+    OLD_SERVER = "a ping would queue behind loads on a server this old"
+    BEHIND_LOAD = "a load of ours is open"
+    NOT_LISTED = "it is not listed"
+    LEFT_ALONE = "two of our requests were reloads: left alone until the configuration changes"
+    OTHER_DIGEST = "other weights are pulled than those that are loaded"
+    HANDS_OFF = "a client's load in use, or an expiry that has passed"
+    UNSAFE_OPTIONS = "no options are known with which it would not be reloaded"
+    BUSY = "it was in use at the last idle test"
+    NOT_DUE = "nothing is due"
+    DUE = "a ping is due"
+    HALF_TIME = "half of its lease is over"
+    SHORTENED = "a client shortened its time"
+    IDLE_LEASE = "a client's lease that nobody uses"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do for one model, and why; `request` is set for everything that is sent."""
+
+    act: Act
+    why: Why
+    request: LoadRequest | None = None
+
+
+def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
+    """What the model is to be sent now.
+
+    1. The server has not answered lately: nothing; silence says nothing of the model.
+    2. Not to be kept now (refused, missing), or left alone after two reloads of ours: nothing.
+    3. A load of ours is open: no re-pin; no ping beside a young one (CONTRACT 1).
+    4. Not listed: nothing here; `next_load` decides.
+    5. Listed, other weights pulled: nothing; a ping would load the new ones beside (OLLAMA.md 5).
+    6. Ours by record, its time shortened: idle test, then re-pin. Never on a past expiry, which is somebody's stop.
+    7. Ours: a ping when due, for a lease at half of its time.
+    8. A client's: watched; once nobody uses it, taken over after the idle test.
+    """
+    held = _not_now(model, memory, now)  # (1) (2) (3) (4) (5)
+    if held is not None:
+        return Decision(Act.NOTHING, held)
+    match claim(model, memory, now):
+        case Claim.SHORTENED:  # (6)
+            return _keep(Send.REPIN, model, memory, now=now, options=model.record.options if model.record else None)
+        case Claim.OURS:  # (7)
+            return _ping(model, memory, now)
+        case Claim.IDLE_CLIENT if model.listed is not None:  # (8)
+            options = takeover_options(model, memory, model.listed)
+            return _keep(Send.TAKEOVER, model, memory, now=now, options=options)
+        case _:
+            return Decision(Act.NOTHING, Why.HANDS_OFF)
+
+
+def ping_due(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    """Whether a ping would be sent, so that `/api/tags` is asked before it."""
+    return decide(model, memory, now).act is not Act.NOTHING
+
+
+def _not_now(model: ModelMemory, memory: ServerMemory, now: Instant) -> Why | None:
+    if memory.state is not ServerState.UP or memory.failures or memory.silent:
+        return Why.NOT_ANSWERED
+    if model.missing or refusal(model, memory):
+        return Why.NOT_TO_BE_KEPT
+    if model.left_alone:
+        return Why.LEFT_ALONE
+    if not fast_path(memory.version):
+        return Why.OLD_SERVER
+    if _beside_load(model, memory, now):
+        return Why.BEHIND_LOAD
+    if model.listed is None:
+        return Why.NOT_LISTED
+    return Why.OTHER_DIGEST if _other_digest(model, model.listed) else None
+
+
+def _beside_load(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    mine = memory.opened(model.model) is not None or model.pending is not None
+    return mine or any(load.counts(now) and now.since(load.since) < YOUNG_LOAD_S for load in memory.open)
+
+
+def _other_digest(model: ModelMemory, listed: Listed) -> bool:
+    return listed.name == model.policy.name and model.pulled not in {None, listed.digest}
+
+
+def _keep(send: Send, model: ModelMemory, memory: ServerMemory, *, now: Instant, options: Options | None) -> Decision:
+    why = Why.SHORTENED if send is Send.REPIN else Why.IDLE_LEASE
+    if model.policy.on_expire is OnExpire.RELEASE and not model.policy.pins:
+        return Decision(Act.NOTHING, Why.HANDS_OFF)
+    if options is None:
+        return Decision(Act.NOTHING, Why.UNSAFE_OPTIONS)
+    if any(load.counts(now) for load in memory.open):
+        return Decision(Act.NOTHING, Why.BEHIND_LOAD)
+    tested = model.idle_tested
+    if tested is not None and model.idle and now.since(tested) <= IDLE_FOR_S:
+        return Decision(Act.KEEP, why, keep_request(send, model, options))
+    if tested is not None and now.since(tested) < IDLE_TEST_EVERY_S:
+        return Decision(Act.NOTHING, Why.BUSY)
+    return Decision(Act.IDLE_TEST, why, ping_request(model, options))
+
+
+def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
+    policy, record = model.policy, model.record
+    if record is None or (not policy.pins and policy.on_expire is OnExpire.RELEASE):
+        return Decision(Act.NOTHING, Why.NOT_DUE)
+    if model.ping_failed is not None and now.since(model.ping_failed) < PING_RETRY_S:
+        return Decision(Act.NOTHING, Why.NOT_DUE)
+    lease_s, listed = policy.lease_s, model.listed
+    if lease_s is not None and listed is not None and memory.remaining_s(listed, now) <= lease_s / 2:
+        return Decision(Act.PING, Why.HALF_TIME, ping_request(model, record.options))
+    if policy.ping_every_s is None:
+        return Decision(Act.NOTHING, Why.NOT_DUE)
+    if model.touched is not None and now.since(model.touched) < policy.ping_every_s:
+        return Decision(Act.NOTHING, Why.NOT_DUE)
+    return Decision(Act.PING, Why.DUE, ping_request(model, record.options))

@@ -1,0 +1,109 @@
+"""Why a model left (CONTRACT 4): the first cause whose test holds."""
+
+from dataclasses import dataclass
+
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
+from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S, TIME_SLACK_S
+from ollama_keeper.core.policy import OnExpire
+from ollama_keeper.core.reasons import Cause
+
+UNOBSERVED_INTERVALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Two looks in a row, and what happened between them.
+
+    Attributes:
+        before: the memory as the earlier look left it, with what was learned since.
+        after: the entries of the later look.
+        restarted: other version, or all gone after a failed look or a closed connection.
+    """
+
+    before: ServerMemory
+    after: tuple[Present, ...]
+    restarted: bool
+
+    @property
+    def gone(self) -> tuple[Present, ...]:
+        """The entries of the earlier look that the later one lacks."""
+        keys = {present.key for present in self.after}
+        return tuple(present for present in self.before.present if present.key not in keys)
+
+    @property
+    def came(self) -> tuple[Present, ...]:
+        """The entries that only the later look has."""
+        keys = {present.key for present in self.before.present}
+        return tuple(present for present in self.after if present.key not in keys)
+
+
+def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> Departure:
+    """Why `left`, the entry of `model`, is gone, and how long the model is left alone for it."""
+    cause = _cause(model, left, scene, now)
+    displacer = _displacer(model, scene) if cause is Cause.DISPLACED else None
+    ours = _our_other_load(model, scene.before)
+    return Departure(
+        cause=cause,
+        at=now,
+        last_seen=model.last_seen,
+        displacer=displacer.key if displacer else None,
+        displaced_by=_displacer_name(displacer, ours) if cause is Cause.DISPLACED else None,
+        by_us=cause is Cause.DISPLACED and ours is not None and _is_ours(displacer, ours, scene.before),
+        grace_s=grace_s(model, scene.before) if cause in {Cause.UNLOADED, Cause.MEMORY_SWEEP} else 0.0,
+        released=cause is Cause.EXPIRED and model.policy.on_expire is OnExpire.RELEASE,
+    )
+
+
+def grace_s(model: ModelMemory, memory: ServerMemory) -> float:
+    """How long an unexplained unload is left alone: a client's reload or a guest's load in progress is listed nowhere."""
+    loading = min(GRACE_FACTOR * (memory.longest_load_s or 0.0), GRACE_MOST_S)
+    return max(model.policy.unload_grace_s, loading)
+
+
+def _cause(model: ModelMemory, left: Present, scene: Scene, now: Instant) -> Cause:
+    before = scene.before
+    if scene.restarted:
+        return Cause.SERVER_RESTARTED
+    if before.good is None or now.since(before.good) > UNOBSERVED_INTERVALS * model.policy.interval_s:
+        return Cause.UNOBSERVED
+    if _expired(left, before, now):
+        return Cause.EXPIRED
+    if scene.came or _our_other_load(model, before) is not None:
+        return Cause.DISPLACED
+    if len(scene.gone) >= 2 and not scene.after:
+        return Cause.MEMORY_SWEEP
+    return Cause.UNLOADED
+
+
+def _expired(left: Present, before: ServerMemory, now: Instant) -> bool:
+    expiry = left.listed.expires_at
+    if before.good is None or expiry <= before.server_time(before.good):
+        return False
+    return (expiry - before.server_time(now)).total_seconds() <= TIME_SLACK_S
+
+
+def _our_other_load(model: ModelMemory, memory: ServerMemory) -> str | None:
+    """The model for which a load of ours is open, or was answered since the last look."""
+    for load in memory.open:
+        if load.request.model != model.model and (not load.listed or load.vanished):
+            return load.request.model
+    for other in memory.models:
+        if other.pending is not None and other.present is None and other.model != model.model:
+            return other.model
+    return None
+
+
+def _displacer(model: ModelMemory, scene: Scene) -> Present | None:
+    """What came in its place; our own warm first, since that is what we know of."""
+    ours = _our_other_load(model, scene.before)
+    named = [present for present in scene.came if ours is not None and _is_ours(present, ours, scene.before)]
+    return next(iter(named or scene.came), None)
+
+
+def _displacer_name(displacer: Present | None, ours: str | None) -> str | None:
+    return displacer.listed.text if displacer else ours
+
+
+def _is_ours(displacer: Present | None, ours: str, memory: ServerMemory) -> bool:
+    return displacer is None or displacer.listed.name == memory.model(ours).policy.name

@@ -1,0 +1,52 @@
+"""What a failed warm does to the next one: back-off, breaker, and the answers that end all trying."""
+
+from dataclasses import replace
+
+from ollama_keeper.core.changes import BreakerOpened
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import Breaker, ModelMemory
+from ollama_keeper.core.numbers import BREAKER_FAILURES, BREAKER_FIRST_S, BREAKER_MOST_S
+from ollama_keeper.core.reasons import Failure, Reason
+from ollama_keeper.core.spread import spread
+
+
+def warm_failed(
+    model: ModelMemory, reason: Failure, *, now: Instant, retry_after_s: float | None = None
+) -> ModelMemory:
+    """The model after one more failed warm."""
+    return replace(
+        model,
+        failures=model.failures + 1,
+        failed=now,
+        failure=reason,
+        retry_after_s=retry_after_s,
+        rejected=model.rejected or reason is Failure.BAD_REQUEST,
+        missing=model.missing or reason is Failure.NOT_FOUND,
+    )
+
+
+def breaker_due(model: ModelMemory, *, collateral: bool) -> bool:
+    """Whether a failed warm opens the breaker: the third in a row, the first that cost others, a failed trial."""
+    tried = model.breaker is not None and not model.breaker.closed
+    return collateral or tried or model.failures >= BREAKER_FAILURES
+
+
+def open_breaker(model: ModelMemory, server: str, *, now: Instant, failures: int) -> ModelMemory:
+    """The model with its breaker opened: 5 min, doubled each time in a row up to 6 h, 10 % either way."""
+    old = model.breaker
+    trips = old.trips + 1 if old is not None and now.since(old.opened) < 3 * old.open_s else 0
+    open_s = min(BREAKER_FIRST_S * 2 ** min(trips, 16), BREAKER_MOST_S) * spread(server, model.model, trips, "breaker")
+    return replace(model, breaker=Breaker(opened=now, open_s=open_s, trips=trips, failures=failures))
+
+
+def breaker_opened(model: ModelMemory, server: str) -> BreakerOpened:
+    """The event of a breaker that has just opened."""
+    breaker = model.breaker
+    return BreakerOpened(
+        server=server,
+        model=model.model,
+        reason=model.failure or Reason.GUEST_ACTIVE,
+        open_s=breaker.open_s if breaker else 0.0,
+        failures=breaker.failures if breaker else 0,
+        hint=f"ollama-keeper tries once more when it closes; see why with: ollama-keeper status {model.model}",
+    )

@@ -1,0 +1,104 @@
+"""Every reason to wait is one `Hold(state, reason, until)`: full, yield, back-off, breaker, hour limit, grace.
+
+What holds an absent model back, in the order of the table of states (CONTRACT 3), so that the first is what is told.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
+from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_LOADS_AN_HOUR, FULL_FOR_S, HOUR_S
+from ollama_keeper.core.policy import Contention
+from ollama_keeper.core.reasons import Cause, Failure, Reason, ServerState, State
+from ollama_keeper.core.spread import spread
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One reason not to warm now.
+
+    Attributes:
+        until: monotonic instant at which it ends by itself; None when only an event ends it.
+    """
+
+    state: State
+    reason: Reason | Failure
+    until: float | None = None
+
+
+def holds(model: ModelMemory, memory: ServerMemory, now: Instant) -> tuple[Hold, ...]:
+    """All reasons that hold an absent model back now, the one to tell first; empty when it may be warmed."""
+    found = (
+        _full(model, memory, now),
+        _yielding(model, memory, now),
+        *_backing_off(model, memory, now),
+        *_waiting(model, memory, now),
+    )
+    return tuple(hold for hold in found if hold is not None)
+
+
+def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
+    """The guest that the model yields to: what displaced it, or what came while it was in its grace."""
+    departure = model.departure
+    if departure is None:
+        return None
+    came = [present for present in memory.present if _came_instead(present, departure)]
+    return max(came, key=lambda present: present.moved, default=None)
+
+
+def retry_in_s(model: ModelMemory, server: str) -> float:
+    """Seconds from the last failed warm to the next: 5 s x 2^k to 300 s, 10 % either way, or what the server asked for."""
+    doubled = BACKOFF_FIRST_S * 2.0 ** min(max(model.failures - 1, 0), 16)
+    step: float = min(doubled, BACKOFF_MOST_S) * spread(server, model.model, model.failures)
+    return max(step, model.retry_after_s or 0.0)
+
+
+def _came_instead(present: Present, departure: Departure) -> bool:
+    if departure.cause is Cause.DISPLACED:
+        return not departure.by_us and (present.key == departure.displacer or present.appeared > departure.at)
+    return departure.cause in {Cause.UNLOADED, Cause.MEMORY_SWEEP} and present.appeared >= departure.at
+
+
+def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
+    full = memory.full
+    if full is None or model.policy.rank < full.rank or now.since(full.since) >= FULL_FOR_S:
+        return None
+    evicts = Reason.SWEEPS_WANTED if full.sweep else Reason.EVICTS_WANTED
+    reason = evicts if model.model == full.winner else Reason.SERVER_FULL
+    return Hold(State.CONTENDED, reason, full.since.mono + FULL_FOR_S)
+
+
+def _yielding(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
+    if model.policy.contention is not Contention.YIELD:
+        return None
+    guest = in_the_way(model, memory)
+    if guest is None or now.since(guest.moved) >= model.policy.yield_for_s:
+        return None
+    return Hold(State.YIELDING, Reason.GUEST_ACTIVE, guest.moved.mono + model.policy.yield_for_s)
+
+
+def _backing_off(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator[Hold | None]:
+    breaker = model.breaker
+    if breaker is not None and breaker.holds(now):
+        yield Hold(State.BACKING_OFF, Reason.BREAKER_OPEN, breaker.opened.mono + breaker.open_s)
+    if model.failed is not None and model.failure is not None and model.failures:
+        until = model.failed.mono + retry_in_s(model, memory.server)
+        yield Hold(State.BACKING_OFF, model.failure, until) if now.mono < until else None
+    recent = [at for at in memory.failed_loads if now.mono - at < HOUR_S]
+    if len(recent) >= FAILED_LOADS_AN_HOUR:
+        yield Hold(State.BACKING_OFF, Reason.HOUR_LIMIT, recent[-FAILED_LOADS_AN_HOUR] + HOUR_S)
+
+
+def _waiting(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator[Hold | None]:
+    if model.policy.contention is Contention.OBSERVE:
+        yield Hold(State.COLD, Reason.OBSERVED_ONLY)
+    departure = model.departure
+    if departure is not None and departure.released:
+        yield Hold(State.COLD, Reason.RELEASED)
+    if departure is not None and now.since(departure.at) < departure.grace_s:
+        yield Hold(State.COLD, Reason.UNLOAD_GRACE, departure.at.mono + departure.grace_s)
+    if memory.hung is not None:
+        yield Hold(State.COLD, Reason.SCHEDULER_HUNG)
+    if memory.state is ServerState.BUSY or memory.abandoned is not None:
+        yield Hold(State.COLD, Reason.SERVER_BUSY)

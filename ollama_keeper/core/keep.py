@@ -1,0 +1,119 @@
+"""What outlives a restart of the keeper: plain documents out of the memory, and back into it.
+
+Kept are our load records (what is ours), what clients and loads taught us, and the mark of a full server. What can be seen
+again (residency) or would be stale (failures, open loads) is not. Instants are kept as wall time and dated back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import Full, LoadRecord, ModelMemory, ServerMemory
+from ollama_keeper.core.numbers import FULL_FOR_S
+from ollama_keeper.core.policy import Options
+
+Document = dict[str, Any]
+
+_PLAIN = ("learned_context", "own_context", "best_gpu", "shortest_load_s", "longest_load_s", "left_alone")
+
+
+def model_document(model: ModelMemory) -> Document:
+    """What to keep of one model."""
+    kept: Document = {name: value for name in _PLAIN if (value := getattr(model, name))}
+    if model.own_options is not None:
+        kept["own_options"] = _written(model.own_options)
+    if model.pulled is not None:
+        kept["digest"] = model.pulled
+    if model.touched is not None:
+        kept["touched"] = model.touched.wall.isoformat()
+    if model.record is not None:
+        kept["record"] = _record(model.record)
+    return kept
+
+
+def restored_model(model: ModelMemory, kept: Mapping[str, Any], now: Instant) -> ModelMemory:
+    """The model with what was kept of it.
+
+    Raises:
+        ValueError, TypeError, KeyError: the document is not one of ours; nothing of it should be used.
+    """
+    plain = {name: kept[name] for name in _PLAIN if name in kept}
+    own = _read(kept["own_options"]) if "own_options" in kept else None
+    touched = _dated_back(kept["touched"], now) if "touched" in kept else None
+    record = _restored_record(kept["record"]) if "record" in kept else None
+    return replace(model, **plain, own_options=own, touched=touched, record=record)
+
+
+def server_document(memory: ServerMemory) -> Document:
+    """What to keep of the server itself."""
+    kept: Document = {}
+    if memory.longest_load_s:
+        kept["longest_load_s"] = round(memory.longest_load_s, 3)
+    full = memory.full
+    if full is not None:
+        kept["full"] = {
+            "since": full.since.wall.isoformat(),
+            "winner": full.winner,
+            "loser": full.loser,
+            "sweep": full.sweep,
+        }
+        kept["full"] |= {"winner_size": full.winner_size, "loser_size": full.loser_size}
+    return kept
+
+
+def restored_server(memory: ServerMemory, kept: Mapping[str, Any], now: Instant) -> ServerMemory:
+    """The memory with what was kept of the server; a mark of full stands only while both models are still wanted so.
+
+    Raises:
+        ValueError, TypeError, KeyError: the document is not one of ours.
+    """
+    memory = replace(memory, longest_load_s=kept.get("longest_load_s"))
+    full = kept.get("full")
+    ranks = {model.model: model.policy.rank for model in memory.models}
+    if full is None or full["winner"] not in ranks or full["loser"] not in ranks:
+        return memory
+    since = _dated_back(full["since"], now)
+    if now.since(since) >= FULL_FOR_S or ranks[full["winner"]] < ranks[full["loser"]]:
+        return memory
+    sizes = {key: int(full[key]) for key in ("winner_size", "loser_size")}
+    mark = Full(since, ranks[full["winner"]], full["winner"], full["loser"], sweep=bool(full["sweep"]), **sizes)
+    return replace(memory, full=mark)
+
+
+def _record(record: LoadRecord) -> Document:
+    return {
+        "digest": record.digest,
+        "context_length": record.context_length,
+        "size": record.size,
+        "size_vram": record.size_vram,
+        "lease_s": record.lease_s,
+        "options": _written(record.options),
+        "armed": record.armed.isoformat(),
+    }
+
+
+def _restored_record(kept: Mapping[str, Any]) -> LoadRecord:
+    return LoadRecord(
+        digest=kept["digest"],
+        context_length=kept["context_length"],
+        size=kept["size"],
+        size_vram=kept["size_vram"],
+        lease_s=kept["lease_s"],
+        options=_read(kept["options"]),
+        armed=datetime.fromisoformat(kept["armed"]),
+    )
+
+
+def _written(options: Options) -> list[list[object]]:
+    return [list(pair) for pair in options]
+
+
+def _read(options: list[list[Any]]) -> Options:
+    return tuple((str(key), value) for key, value in options)
+
+
+def _dated_back(text: str, now: Instant) -> Instant:
+    age = max((now.wall - datetime.fromisoformat(text)).total_seconds(), 0.0)
+    return now.later(-age)

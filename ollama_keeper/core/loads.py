@@ -1,0 +1,227 @@
+"""Folding the loads of ours: sent, answered, failed; and the idle test."""
+
+from dataclasses import replace
+
+from ollama_keeper.core.changes import (
+    BreakerClosed,
+    Change,
+    ModelRenewed,
+    ModelRepinned,
+    PingFailed,
+    ServerRecovered,
+    WarmFailed,
+    WarmStarted,
+)
+from ollama_keeper.core.facts import Answered, Failed, IdleTested, LoadRequest, Opened, Send
+from ollama_keeper.core.failures import breaker_due, breaker_opened, open_breaker, warm_failed
+from ollama_keeper.core.holds import retry_in_s
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import Departure, Full, ModelMemory, OpenLoad, Pending, ServerMemory
+from ollama_keeper.core.numbers import DAY_S, HOUR_S, RELOAD_FLOOR_S, RELOAD_FRACTION, RELOADS_A_DAY
+from ollama_keeper.core.ownership import pinned
+from ollama_keeper.core.reasons import TRANSPORT_FAILURES, Cause, Failure, State
+
+Folded = tuple[ServerMemory, tuple[Change, ...]]
+
+
+def fold_opened(memory: ServerMemory, fact: Opened, now: Instant) -> Folded:
+    """A load of ours was sent."""
+    request = fact.request
+    model = memory.model(request.model)
+    load = OpenLoad(request, since=now, cause=fact.cause, listed=model.present is not None)
+    memory = replace(memory, open=(*memory.open, load))
+    if request.send is not Send.WARM:
+        return memory, ()
+    memory = memory.with_model(replace(model, told=(State.LOADING, fact.cause)))
+    started = WarmStarted(
+        server=memory.server, model=model.model, state=State.LOADING, cause=fact.cause, attempt=model.failures + 1
+    )
+    return memory, (started,)
+
+
+def fold_answered(memory: ServerMemory, fact: Answered, now: Instant) -> Folded:
+    """A load of ours was answered as loaded; a warm is ready only when the next look lists it."""
+    memory, load, recovered = _close(memory, fact.request, now)
+    if load is None:
+        return memory, recovered
+    took_s = now.since(load.since)
+    model = memory.model(fact.request.model)
+    if fact.request.send is Send.WARM:
+        folded, told = _warmed(memory, model, load, took_s=took_s, now=now)
+    else:
+        folded, told = _touched(memory, model, load, took_s=took_s, now=now)
+    return folded, (*recovered, *told)
+
+
+def fold_failed(memory: ServerMemory, fact: Failed, now: Instant) -> Folded:
+    """A load of ours failed."""
+    memory, load, recovered = _close(memory, fact.request, now)
+    if load is None or fact.stopping:
+        return memory, recovered
+    if fact.reason is Failure.LOAD_TIMEOUT:
+        memory = replace(memory, abandoned=now)
+    took_s = now.since(load.since)
+    fold = _warm_failed if fact.request.send is Send.WARM else _touch_failed
+    folded, told = fold(memory, fact, load, took_s=took_s, now=now)
+    return folded, (*recovered, *told)
+
+
+def fold_idle_tested(memory: ServerMemory, fact: IdleTested, now: Instant) -> Folded:
+    """The idle test of a model ended."""
+    return memory.with_model(replace(memory.model(fact.model), idle_tested=now, idle=fact.idle)), ()
+
+
+def _close(
+    memory: ServerMemory, request: LoadRequest, now: Instant
+) -> tuple[ServerMemory, OpenLoad | None, tuple[Change, ...]]:
+    load = next((load for load in memory.open if load.request == request), None)
+    memory = replace(memory, open=tuple(other for other in memory.open if other is not load))
+    if memory.hung is None or load is None or load.request.send is Send.PING:
+        return memory, load, ()
+    change = ServerRecovered(server=memory.server, open_s=now.since(load.since), longest_load_s=memory.longest_load_s)
+    return replace(memory, hung=None), load, (change,)
+
+
+# --- warms ------------------------------------------------------------------------------------------------------------
+
+
+def _warmed(memory: ServerMemory, model: ModelMemory, load: OpenLoad, *, took_s: float, now: Instant) -> Folded:
+    pending = Pending(load.request, at=now, took_s=took_s, cause=load.cause)
+    changes: tuple[Change, ...] = ()
+    if model.breaker is not None and not model.breaker.closed:
+        closed = BreakerClosed(
+            server=memory.server,
+            model=model.model,
+            open_s=now.since(model.breaker.opened),
+            failures=model.breaker.failures,
+        )
+        model, changes = replace(model, breaker=replace(model.breaker, closed=True)), (closed,)
+    model = replace(
+        model,
+        pending=pending,
+        touched=now,
+        failures=0,
+        failed=None,
+        failure=None,
+        retry_after_s=None,
+        shortest_load_s=min(model.shortest_load_s or took_s, took_s),
+        longest_load_s=max(model.longest_load_s or took_s, took_s),
+    )
+    memory = replace(memory, longest_load_s=max(memory.longest_load_s or took_s, took_s))
+    return memory.with_model(model), changes
+
+
+def _warm_failed(memory: ServerMemory, fact: Failed, load: OpenLoad, *, took_s: float, now: Instant) -> Folded:
+    model = memory.model(fact.request.model)
+    model = warm_failed(model, fact.reason, now=now, retry_after_s=fact.retry_after_s)
+    counted = fact.reason not in {Failure.NOT_FOUND, Failure.BAD_REQUEST, Failure.SERVER_BUSY, *TRANSPORT_FAILURES}
+    recent = tuple(at for at in memory.failed_loads if now.mono - at < HOUR_S)
+    memory = replace(memory, failed_loads=(*recent, now.mono))
+    collateral = _collateral(memory, load)
+    changes: tuple[Change, ...] = ()
+    if counted and breaker_due(model, collateral=bool(collateral)):
+        model = open_breaker(model, memory.server, now=now, failures=model.failures)
+        changes = (breaker_opened(model, memory.server),)
+    memory = _swept(memory.with_model(model), model, collateral, now=now)
+    failed = _failed_change(model, fact, collateral, server=memory.server, took_s=took_s)
+    return memory, (failed, *changes)
+
+
+def _failed_change(
+    model: ModelMemory, fact: Failed, collateral: tuple[str, ...], *, server: str, took_s: float
+) -> WarmFailed:
+    final = model.rejected or model.missing
+    breaker_s = model.breaker.open_s if model.breaker and not model.breaker.closed else 0.0
+    return WarmFailed(
+        server=server,
+        model=model.model,
+        reason=fact.reason,
+        hint=HINTS.get(fact.reason, fact.detail or None),
+        attempt=model.failures,
+        took_s=took_s,
+        status=fact.status,
+        collateral=collateral or None,
+        retry_s=None if final else max(retry_in_s(model, server), breaker_s),
+    )
+
+
+def _collateral(memory: ServerMemory, load: OpenLoad) -> tuple[str, ...]:
+    """The wanted models that vanished while a load of ours was open."""
+    return tuple(
+        model.model
+        for model in memory.models
+        if model.model != load.request.model
+        and model.departure is not None
+        and model.departure.cause in {Cause.DISPLACED, Cause.MEMORY_SWEEP}
+        and model.departure.at.mono >= load.since.mono
+    )
+
+
+def _swept(memory: ServerMemory, model: ModelMemory, collateral: tuple[str, ...], *, now: Instant) -> ServerMemory:
+    """A failed load that swept better models away must not be repeated: the server is full for it (OLLAMA.md 4.2)."""
+    better = [memory.model(name) for name in collateral if memory.model(name).policy.rank < model.policy.rank]
+    if not better:
+        return memory
+    lost = better[0]
+    full = Full(now, model.policy.rank, model.model, lost.model, model.size, lost.size, sweep=True)
+    return replace(memory, full=full)
+
+
+# --- pings, re-pins, take-overs ---------------------------------------------------------------------------------------
+
+
+def _touched(memory: ServerMemory, model: ModelMemory, load: OpenLoad, *, took_s: float, now: Instant) -> Folded:
+    reloaded = load.vanished or _slow_as_a_load(model, took_s)
+    keeps = load.request.send is not Send.PING
+    remaining_s = memory.remaining_s(model.listed, now) if model.listed else 0.0
+    model = _rearmed(replace(model, touched=now, ping_failed=None), now)
+    if reloaded:
+        recent = (*(at for at in model.reloads if now.mono - at < DAY_S), now.mono)
+        model = replace(model, reloads=recent, left_alone=model.left_alone or len(recent) >= RELOADS_A_DAY)
+    if reloaded or keeps:
+        pending = Pending(load.request, at=now, took_s=took_s, cause=load.cause, reloaded=reloaded)
+        model = replace(model, pending=pending, idle=False)
+    if keeps:
+        change: Change = ModelRepinned(server=memory.server, model=model.model, remaining_s=remaining_s, took_s=took_s)
+    else:
+        left = None if pinned(remaining_s) else remaining_s
+        change = ModelRenewed(server=memory.server, model=model.model, remaining_s=left, took_s=took_s)
+    return memory.with_model(model), (change,)
+
+
+def _rearmed(model: ModelMemory, now: Instant) -> ModelMemory:
+    """Any answered request re-arms the runner's timer, so a lease counts from now (OLLAMA.md 1)."""
+    return model if model.record is None else replace(model, record=replace(model.record, armed=now.wall))
+
+
+def _slow_as_a_load(model: ModelMemory, took_s: float) -> bool:
+    if model.shortest_load_s is None:
+        return False
+    return took_s >= max(RELOAD_FRACTION * model.shortest_load_s, RELOAD_FLOOR_S)
+
+
+def _touch_failed(memory: ServerMemory, fact: Failed, load: OpenLoad, *, took_s: float, now: Instant) -> Folded:
+    model = replace(memory.model(fact.request.model), ping_failed=now)
+    if load.vanished and model.present is None and model.departure is None:
+        model = replace(model, departure=Departure(Cause.UNLOADED, at=now, last_seen=model.last_seen), record=None)
+    if fact.reason is Failure.NOT_FOUND:
+        model = replace(model, missing=True)
+    change = PingFailed(
+        server=memory.server,
+        model=model.model,
+        reason=fact.reason,
+        hint=HINTS.get(fact.reason, fact.detail or None),
+        took_s=took_s,
+        status=fact.status,
+    )
+    return memory.with_model(model), (change,)
+
+
+HINTS = {
+    Failure.OUT_OF_MEMORY: "too large for the memory that is left: a smaller context_length, fewer models, or a smaller model",
+    Failure.NOT_FOUND: "not pulled: ollama pull NAME",
+    Failure.SERVER_BUSY: "Ollama's queue is full (OLLAMA_MAX_QUEUE)",
+    Failure.LOAD_STALLED: "the load made no progress for OLLAMA_LOAD_TIMEOUT; a slow disk, or too little memory",
+    Failure.LOAD_TIMEOUT: "longer than load_timeout; raise load_timeout if this model really takes so long",
+}
+"""What an operator can do about a failed load, by reason."""

@@ -1,0 +1,360 @@
+"""Folding a look: what came, what left and why, what is still as our load left it, what clients taught us."""
+
+from dataclasses import replace
+
+from ollama_keeper.core.changes import Change, ModelLost, ModelReloaded, ServerRestarted, ServerUp, WarmFailed
+from ollama_keeper.core.departures import Scene, departure
+from ollama_keeper.core.facts import Looked, Send
+from ollama_keeper.core.failures import breaker_opened, open_breaker, warm_failed
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import (
+    Departure,
+    Full,
+    LoadRecord,
+    ModelMemory,
+    OpenLoad,
+    Pending,
+    Present,
+    Return,
+    ServerMemory,
+)
+from ollama_keeper.core.numbers import BREAKER_DISPLACEMENTS, BREAKER_WINDOW_S
+from ollama_keeper.core.ownership import shares_our_load
+from ollama_keeper.core.policy import ContextRule
+from ollama_keeper.core.presence import entries, find
+from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
+from ollama_keeper.core.requests import can_echo, warm_options
+
+Folded = tuple[ServerMemory, tuple[Change, ...]]
+
+
+def fold_look(memory: ServerMemory, look: Looked, now: Instant) -> Folded:
+    """What is known after a valid answer of `/api/ps`, and what it changed."""
+    present = entries(memory, look.models, now)
+    scene = Scene(memory, present, restarted=_restarted(memory, look))
+    server, changes = _fold_server(scene, look, now)
+    lost: list[str] = []
+    for model in memory.models:
+        if _older_than_answer(model, look):
+            continue
+        entry = find(model, present, server)
+        folded, told = _fold_model(model, entry, scene, now=now)
+        if folded.departure is not None and model.present is not None and entry is None:
+            lost.append(model.model)
+        server, changes = server.with_model(folded), (*changes, *told)
+    server = _vanish(server)
+    server = _fill(server, scene, lost, now=now)
+    return server, changes
+
+
+def _restarted(memory: ServerMemory, look: Looked) -> bool:
+    if memory.restarted:
+        return True
+    kept = {(entry.name, entry.digest) for entry in look.models}
+    all_gone = bool(memory.present) and not any(present.key in kept for present in memory.present)
+    return all_gone and (memory.disturbed or look.reconnected)
+
+
+def _older_than_answer(model: ModelMemory, look: Looked) -> bool:
+    return model.pending is not None and look.asked is not None and look.asked.mono < model.pending.at.mono
+
+
+def _fold_server(scene: Scene, look: Looked, now: Instant) -> Folded:
+    before = scene.before
+    changes: list[Change] = []
+    if before.state is not ServerState.UP:
+        down_s = None if before.state is ServerState.WAITING else now.since(before.since)
+        changes.append(ServerUp(server=before.server, version=before.version or "unknown", down_s=down_s))
+    if scene.restarted and not before.restarted:
+        changes.append(ServerRestarted(server=before.server, version=before.version or "unknown"))
+    moved = bool(scene.gone or scene.came)
+    after = replace(
+        before,
+        state=ServerState.UP,
+        since=now if before.state is not ServerState.UP else before.since,
+        good=now,
+        failures=0,
+        failure=None,
+        failed=None,
+        silent=False,
+        disturbed=False,
+        restarted=False,
+        say_waiting=None,
+        retry_after_s=None,
+        skew_s=look.skew_s,
+        present=scene.after,
+        changed=now if moved or before.changed is None else before.changed,
+        abandoned=None if moved else before.abandoned,
+        gpu_seen=before.gpu_seen or any(entry.listed.size_vram > 0 for entry in scene.after),
+    )
+    return (_begin_anew(after) if scene.restarted else after), tuple(changes)
+
+
+def _begin_anew(memory: ServerMemory) -> ServerMemory:
+    """A restarted server has neither our loads nor its old troubles."""
+    models = tuple(
+        replace(model, record=None, breaker=None, failures=0, failed=None, failure=None, displacements=())
+        for model in memory.models
+    )
+    return replace(memory, models=models, full=None, abandoned=None, hung=None)
+
+
+# --- one model --------------------------------------------------------------------------------------------------------
+
+
+def _fold_model(
+    model: ModelMemory, entry: Present | None, scene: Scene, *, now: Instant
+) -> tuple[ModelMemory, tuple[Change, ...]]:
+    if entry is None:
+        return _absent(model, scene, now)
+    if model.present is None:
+        return _came(model, entry, scene, now=now)
+    return _stayed(model, entry, scene, now=now)
+
+
+def _absent(model: ModelMemory, scene: Scene, now: Instant) -> tuple[ModelMemory, tuple[Change, ...]]:
+    if model.pending is not None:
+        return _answered_but_absent(model, scene.before, now)
+    if model.present is None:
+        if model.departure is None and scene.before.opened(model.model) is None:
+            model = replace(model, departure=Departure(Cause.FIRST_SEEN, at=now))
+        return model, ()
+    if scene.before.opened(model.model) is not None:
+        return replace(model, present=None), ()
+    return _left(model, model.present, scene, now=now)
+
+
+def _answered_but_absent(
+    model: ModelMemory, memory: ServerMemory, now: Instant
+) -> tuple[ModelMemory, tuple[Change, ...]]:
+    """A load counts only once a look lists it; one that does not is a failed load, whatever it was answered."""
+    pending = model.pending
+    left = model.departure or Departure(Cause.UNLOADED, at=now, last_seen=model.last_seen)
+    gone = replace(model, pending=None, present=None, record=None, departure=left)
+    if pending is None or pending.request.send is not Send.WARM:
+        return gone, ()
+    failed = warm_failed(gone, Failure.LOAD_FAILED, now=now)
+    change = WarmFailed(
+        server=memory.server,
+        model=model.model,
+        reason=Failure.LOAD_FAILED,
+        attempt=failed.failures,
+        took_s=pending.took_s,
+        hint="the server answered the load, but does not list the model",
+    )
+    return failed, (change,)
+
+
+def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> tuple[ModelMemory, tuple[Change, ...]]:
+    gone = departure(model, left, scene, now=now)
+    after = replace(model, present=None, record=None, returned=None, departure=gone, told=None)
+    after, opened = _displaced(after, gone, scene.before.server, now=now)
+    change = ModelLost(
+        server=scene.before.server,
+        model=model.model,
+        reason=Reason.RELEASED if gone.released else None,
+        cause=gone.cause,
+        displaced_by=gone.displaced_by,
+        expires_at=left.listed.expires_at,
+        last_seen_s=now.since(gone.last_seen) if gone.last_seen else None,
+        grace_s=gone.grace_s or None,
+        hint="ollama-keeper leaves it alone for a while in case somebody unloaded it on purpose"
+        if gone.grace_s
+        else None,
+    )
+    return after, (change, *opened)
+
+
+def _displaced(
+    model: ModelMemory, gone: Departure, server: str, *, now: Instant
+) -> tuple[ModelMemory, tuple[Change, ...]]:
+    """Counts displacements by others; the third in ten minutes opens the breaker."""
+    if gone.cause is not Cause.DISPLACED or gone.by_us:
+        return model, ()
+    recent = (*(at for at in model.displacements if now.mono - at < BREAKER_WINDOW_S), now.mono)
+    if len(recent) < BREAKER_DISPLACEMENTS:
+        return replace(model, displacements=recent), ()
+    opened = open_breaker(replace(model, displacements=()), server, now=now, failures=len(recent))
+    return opened, (breaker_opened(opened, server),)
+
+
+def _came(model: ModelMemory, entry: Present, scene: Scene, *, now: Instant) -> tuple[ModelMemory, tuple[Change, ...]]:
+    listed = replace(model, present=entry, last_seen=now, size=entry.listed.size)
+    opened = scene.before.opened(model.model)
+    if model.pending is not None:
+        return _settled(listed, model.pending, entry, scene, now=now)
+    if opened is not None:
+        return listed, ()
+    gone = model.departure
+    by = By.CLIENT if gone is not None else By.FOUND
+    returned = Return(by, gone.cause if gone else None, now.since(gone.at) if gone else None)
+    here = replace(listed, departure=None, returned=returned, failures=0, failed=None, failure=None)
+    return _learned(_still_ours(here), entry, scene.before), ()
+
+
+def _stayed(
+    model: ModelMemory, entry: Present, scene: Scene, *, now: Instant
+) -> tuple[ModelMemory, tuple[Change, ...]]:
+    seen = replace(model, present=entry, last_seen=now, size=entry.listed.size)
+    if model.pending is not None:
+        return _settled(seen, model.pending, entry, scene, now=now)
+    if scene.before.opened(model.model) is not None:
+        return seen, ()
+    seen = _learned(_still_ours(seen), entry, scene.before)
+    change = _reloaded_by_client(model, entry, scene.before)
+    return seen, (change,) if change else ()
+
+
+def _settled(
+    model: ModelMemory, pending: Pending, entry: Present, scene: Scene, *, now: Instant
+) -> tuple[ModelMemory, tuple[Change, ...]]:
+    """The look after a load of ours: what it lists is our load from now on."""
+    listed, request = entry.listed, pending.request
+    lease_s = model.policy.lease_s if request.keep_alive is not None or model.record is None else model.record.lease_s
+    record = LoadRecord(
+        digest=listed.digest,
+        context_length=listed.context_length,
+        size=listed.size,
+        size_vram=listed.size_vram,
+        lease_s=lease_s,
+        options=request.options,
+        armed=pending.at.wall,
+    )
+    gone = model.departure
+    returned = model.returned
+    if gone is not None:
+        returned = Return(By.KEEPER, pending.cause or gone.cause, now.since(gone.at), pending.took_s)
+    after = replace(
+        model,
+        record=record,
+        pending=None,
+        departure=None,
+        returned=returned,
+        own_context=listed.context_length,
+        own_options=request.options,
+    )
+    change = _reloaded_by_us(model, pending, entry, server=scene.before.server)
+    return _best_gpu(after, entry, scene.before), (change,) if change else ()
+
+
+def _reloaded_by_us(model: ModelMemory, pending: Pending, entry: Present, *, server: str) -> Change | None:
+    if not pending.reloaded:
+        return None
+    before = model.record.context_length if model.record else None
+    ours = pending.request.send is Send.PING and (before is None or before == entry.listed.context_length)
+    return ModelReloaded(
+        server=server,
+        model=model.model,
+        reason=Reloaded.RUNNER_DIED if ours else Reloaded.OTHER_OPTIONS,
+        by=By.KEEPER,
+        context_length=entry.listed.context_length,
+        context_length_before=before,
+    )
+
+
+def _reloaded_by_client(model: ModelMemory, entry: Present, memory: ServerMemory) -> Change | None:
+    old = model.listed
+    if old is None or old.digest != entry.listed.digest:
+        return None
+    if (old.context_length, old.size) == (entry.listed.context_length, entry.listed.size):
+        return None
+    return ModelReloaded(
+        server=memory.server,
+        model=model.model,
+        reason=Reloaded.OTHER_OPTIONS,
+        by=By.CLIENT,
+        context_length=entry.listed.context_length,
+        context_length_before=old.context_length,
+    )
+
+
+def _still_ours(model: ModelMemory) -> ModelMemory:
+    return model if model.record is None or shares_our_load(model) else replace(model, record=None)
+
+
+def _learned(model: ModelMemory, entry: Present, memory: ServerMemory) -> ModelMemory:
+    """The context that a client loaded the model with, for the next warm: with another one that client would reload it."""
+    listed, shown = entry.listed, model.shown
+    model = _best_gpu(model, entry, memory)
+    if model.policy.context is not ContextRule.ADOPT or shares_our_load(model) or shown is None:
+        return model
+    if listed.context_length in {None, _expected_context(model)}:
+        return model
+    fell = memory.gpu_seen and (listed.gpu_fraction or 0.0) < (model.best_gpu or 0.0)
+    if fell or not can_echo(model, memory, listed.context_length):
+        return model
+    return replace(model, learned_context=listed.context_length)
+
+
+def _expected_context(model: ModelMemory) -> int | None:
+    """The context that the next warm would get anyway; None where that is not known."""
+    if model.own_options == warm_options(model):
+        return model.own_context
+    return model.shown.own_context if model.shown and model.learned_context is None else None
+
+
+def _best_gpu(model: ModelMemory, entry: Present, memory: ServerMemory) -> ModelMemory:
+    fraction = entry.listed.gpu_fraction
+    if fraction is None or fraction <= (model.best_gpu or 0.0):
+        return model
+    return replace(model, best_gpu=fraction)
+
+
+# --- the server's loads -----------------------------------------------------------------------------------------------
+
+
+def _vanish(memory: ServerMemory) -> ServerMemory:
+    """Marks loads of ours whose model has left the list since: the server is loading it anew."""
+    return replace(memory, open=tuple(_vanished(load, memory) for load in memory.open))
+
+
+def _vanished(load: OpenLoad, memory: ServerMemory) -> OpenLoad:
+    model = next((model for model in memory.models if model.model == load.request.model), None)
+    gone = load.listed and (model is None or model.present is None)
+    return replace(load, vanished=True) if gone and not load.vanished else load
+
+
+def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) -> ServerMemory:
+    """Marks the server full when a warm of ours cost a wanted model, and takes the mark off when room was made.
+
+    A warm that cost a lower rank shows as well that both do not fit: the lower one is not tried again.
+    """
+    full = memory.full
+    loading = bool(scene.before.open) or any(model.pending for model in scene.before.models)
+    if full is not None and scene.gone and not loading:
+        full = None
+    for name in lost:
+        loser = memory.model(name)
+        gone = loser.departure
+        if gone is None or not gone.by_us:
+            continue
+        full = _worse(full, _full(memory, loser, gone, now=now))
+    return replace(memory, full=full)
+
+
+def _full(memory: ServerMemory, loser: ModelMemory, gone: Departure, *, now: Instant) -> Full | None:
+    winner = next((model for model in memory.models if model.policy.name == _winner_name(gone, memory)), None)
+    if winner is None:
+        return None
+    lower, higher = (loser, winner) if loser.policy.rank > winner.policy.rank else (winner, loser)
+    return Full(
+        since=now,
+        rank=lower.policy.rank,
+        winner=lower.model,
+        loser=higher.model,
+        winner_size=lower.size,
+        loser_size=higher.size,
+    )
+
+
+def _winner_name(gone: Departure, memory: ServerMemory) -> object:
+    if gone.displacer is not None:
+        return gone.displacer[0]
+    return next((model.policy.name for model in memory.models if model.model == gone.displaced_by), None)
+
+
+def _worse(old: Full | None, new: Full | None) -> Full | None:
+    """The mark that holds more models back: the better rank of the two."""
+    if old is None or new is None:
+        return old or new
+    return new if new.rank < old.rank else old

@@ -1,0 +1,313 @@
+"""What is known of one server and of its models: frozen and hashable, changed only by `fold`.
+
+Everything that the keeper tells, decides or shows is a function of this, of the policies in it, and of the moment.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ollama_keeper.core.facts import Kind, Listed, LoadRequest, Send, Shown
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.names import ModelName
+from ollama_keeper.core.numbers import PING_IS_LOAD_S, TIME_SLACK_S
+from ollama_keeper.core.policy import Options, Policy
+from ollama_keeper.core.reasons import By, Cause, Failure, Reason, ServerState, State, StateReason
+
+Key = tuple[ModelName, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRecord:
+    """How our own warm, re-pin or take-over was listed when it had ended: what "ours" is judged by (CONTRACT 1).
+
+    Attributes:
+        lease_s: the time that we gave it; None pins.
+        options: of that load; later pings send the same.
+        armed: end of our last request on it, our wall clock.
+    """
+
+    digest: str
+    context_length: int | None
+    size: int
+    size_vram: int
+    lease_s: float | None
+    options: Options
+    armed: datetime
+
+    def same(self, listed: Listed) -> bool:
+        """Whether `listed` is still that load: digest, context, size and GPU share."""
+        return (self.digest, self.context_length, self.size, self.size_vram) == (
+            listed.digest,
+            listed.context_length,
+            listed.size,
+            listed.size_vram,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoad:
+    """A load of ours that is not answered yet.
+
+    Attributes:
+        listed: the model was listed when the request was sent.
+        vanished: it has left the list since, so the server is loading it anew.
+    """
+
+    request: LoadRequest
+    since: Instant
+    cause: Cause | None = None
+    listed: bool = False
+    vanished: bool = False
+
+    def counts(self, now: Instant) -> bool:
+        """Whether it is the server's one load: a ping only once it is not quick (CONTRACT 1)."""
+        return self.request.send is not Send.PING or self.vanished or now.since(self.since) >= PING_IS_LOAD_S
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A load of ours that was answered, and that the next look has to show."""
+
+    request: LoadRequest
+    at: Instant
+    took_s: float
+    cause: Cause | None
+    reloaded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Why the model is not resident, and since when.
+
+    Attributes:
+        at: the look that showed it; `last_seen` the look before, None if it was never listed.
+        displacer: what took its place.
+        grace_s: how long it is left alone.
+    """
+
+    cause: Cause
+    at: Instant
+    last_seen: Instant | None = None
+    displacer: Key | None = None
+    displaced_by: str | None = None
+    by_us: bool = False
+    grace_s: float = 0.0
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """How the model came to be resident."""
+
+    by: By
+    cause: Cause | None = None
+    outage_s: float | None = None
+    load_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Warms of one model are held off.
+
+    Attributes:
+        trips: how often it opened in a row; each doubles the time.
+        failures: failed warms, or displacements, that opened it.
+    """
+
+    opened: Instant
+    open_s: float
+    trips: int
+    failures: int
+    closed: bool = False
+
+    def holds(self, now: Instant) -> bool:
+        """Whether it still holds warms off."""
+        return not self.closed and now.since(self.opened) < self.open_s
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A listed model, wanted or guest: since when, and when its `expires_at` last moved."""
+
+    listed: Listed
+    appeared: Instant
+    moved: Instant
+
+    @property
+    def key(self) -> Key:
+        """Identity of the entry: the same name may be listed twice with different digests (OLLAMA.md 5)."""
+        return self.listed.name, self.listed.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A warm cost a model of higher rank: neither it nor a lower rank is tried again (CONTRACT 8).
+
+    Attributes:
+        rank: of the model whose warm it was.
+        loser, winner: the model that was evicted, and the one whose warm did it.
+    """
+
+    since: Instant
+    rank: int
+    winner: str
+    loser: str
+    winner_size: int = 0
+    loser_size: int = 0
+    sweep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMemory:
+    """What is known of one wanted model on one server.
+
+    Attributes:
+        pulled: digest in `/api/tags`; None before the first one, or when not pulled.
+        asked_digest: digest that `shown` belongs to.
+        remote: a stub whose model runs elsewhere.
+        rejected: the server answered our load with 400: only an edit helps.
+        size: as last listed, bytes; 0 where never.
+        touched: when our last load of it was answered.
+        learned_context: context that a client loaded it with, sent with the next warm (`context: adopt`).
+        own_context, own_options: context that our last load got, and the options that it was sent with.
+        left_alone: two loads of ours were reloads within a day: no ping, no re-pin until the configuration changes.
+        told: the state that was last told of.
+    """
+
+    policy: Policy
+    pulled: str | None = None
+    missing: bool = False
+    shown: Shown | None = None
+    asked_digest: str | None = None
+    show_failed: Instant | None = None
+    remote: bool = False
+    rejected: bool = False
+    present: Present | None = None
+    last_seen: Instant | None = None
+    size: int = 0
+    record: LoadRecord | None = None
+    pending: Pending | None = None
+    departure: Departure | None = None
+    returned: Return | None = None
+    touched: Instant | None = None
+    ping_failed: Instant | None = None
+    idle_tested: Instant | None = None
+    idle: bool = False
+    reloads: tuple[float, ...] = ()
+    left_alone: bool = False
+    failures: int = 0
+    failed: Instant | None = None
+    failure: Failure | None = None
+    retry_after_s: float | None = None
+    breaker: Breaker | None = None
+    displacements: tuple[float, ...] = ()
+    learned_context: int | None = None
+    own_context: int | None = None
+    own_options: Options | None = None
+    best_gpu: float | None = None
+    shortest_load_s: float | None = None
+    longest_load_s: float | None = None
+    told: tuple[State, StateReason] | None = None
+
+    @property
+    def model(self) -> str:
+        """The operator's name for it."""
+        return self.policy.model
+
+    @property
+    def listed(self) -> Listed | None:
+        """Its entry in the last good look."""
+        return self.present.listed if self.present else None
+
+    @property
+    def kind(self) -> Kind:
+        """How it is asked; a completion model as long as nothing else is known."""
+        return self.shown.kind if self.shown else Kind.COMPLETION
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMemory:
+    """What is known of one server.
+
+    Attributes:
+        since: when it entered its state; `born` when the keeper began.
+        disturbed: a look failed, or the server closed a connection, since the last good look.
+        restarted: other version since the last good look.
+        refusals: failures in a row that another quick try will not mend, such as 401.
+        present: the entries of the last good look; `changed` when a model last came or went.
+        weights: blob path or digest by manifest digest, for names that are not ours (aliases).
+        inquiry: why `/api/tags` does not answer.
+        failed_loads: monotonic instants of failed loads of ours, of the last hour.
+        abandoned: a load of ours was given up, and nothing has changed since.
+    """
+
+    server: str
+    born: Instant
+    since: Instant
+    look_timeout_s: float = 15.0
+    state: ServerState = ServerState.WAITING
+    version: str | None = None
+    good: Instant | None = None
+    failures: int = 0
+    failure: Failure | None = None
+    failed: Instant | None = None
+    silent: bool = False
+    disturbed: bool = False
+    restarted: bool = False
+    say_waiting: Instant | None = None
+    retry_after_s: float | None = None
+    skew_s: float | None = None
+    present: tuple[Present, ...] = ()
+    changed: Instant | None = None
+    models: tuple[ModelMemory, ...] = ()
+    weights: tuple[tuple[str, str | None], ...] = ()
+    tagged: Instant | None = None
+    inquiry: Failure | None = None
+    open: tuple[OpenLoad, ...] = ()
+    failed_loads: tuple[float, ...] = ()
+    longest_load_s: float | None = None
+    full: Full | None = None
+    abandoned: Instant | None = None
+    hung: Instant | None = None
+    gpu_seen: bool = False
+
+    def model(self, name: str) -> ModelMemory:
+        """What is known of the model that the operator calls `name`.
+
+        Raises:
+            KeyError: no such model is kept here.
+        """
+        for model in self.models:
+            if model.policy.model == name:
+                return model
+        raise KeyError(name)
+
+    def with_model(self, changed: ModelMemory) -> "ServerMemory":
+        """The same with one model replaced."""
+        return replace(self, models=tuple(changed if model.model == changed.model else model for model in self.models))
+
+    def opened(self, model: str) -> OpenLoad | None:
+        """The open load of ours for a model."""
+        return next((load for load in self.open if load.request.model == model), None)
+
+    def guests(self) -> tuple[Present, ...]:
+        """Listed models that we do not keep."""
+        ours = {model.present.key for model in self.models if model.present}
+        return tuple(present for present in self.present if present.key not in ours)
+
+    def server_time(self, now: Instant) -> datetime:
+        """The server's wall clock; a difference within the slack of its `Date` header counts as none."""
+        skew = self.skew_s if self.skew_s is not None and abs(self.skew_s) > TIME_SLACK_S else 0.0
+        return now.wall + timedelta(seconds=skew)
+
+    def remaining_s(self, listed: Listed, now: Instant) -> float:
+        """Seconds to the end of a listed model's time by the server's clock; negative when past."""
+        return (listed.expires_at - self.server_time(now)).total_seconds()
+
+
+def fresh_memory(server: str, now: Instant, *, look_timeout_s: float = 15.0) -> ServerMemory:
+    """What is known before the first fact: nothing."""
+    return ServerMemory(server=server, born=now, since=now, look_timeout_s=look_timeout_s)
+
+
+REFUSED_BY_KIND = {Kind.CLOUD: Reason.CLOUD_MODEL, Kind.IMAGE: Reason.IMAGE_MODEL}

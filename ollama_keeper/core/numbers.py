@@ -1,0 +1,50 @@
+"""The fixed numbers of CONTRACT 8, each with the reason for its value. Seconds unless the name says otherwise."""
+
+SUSPECT_AFTER_S = 5.0  # a look that is silent for so long: ask /api/version, which takes no lock
+RECHECK_S = 2.0
+DOWN_AFTER = 3
+RECONNECT_FIRST_S = 1.0
+RECONNECT_MOST_S = 30.0
+SAY_WAITING_EVERY_S = 60.0
+
+QUICK_LOOK_S = 3.0
+QUICK_LOOK_OLD_S = 30.0  # below 0.32.4 a look during a load can end the server (OLLAMA.md 5)
+
+TAGS_EVERY_S = 300.0
+TAGS_WHILE_MISSING_S = 60.0
+
+BACKOFF_FIRST_S = 5.0
+BACKOFF_MOST_S = 300.0
+BREAKER_FAILURES = 3
+BREAKER_DISPLACEMENTS = 3
+BREAKER_WINDOW_S = 600.0
+BREAKER_FIRST_S = 300.0
+BREAKER_MOST_S = 21_600.0
+FAILED_LOADS_AN_HOUR = 12
+HOUR_S = 3_600.0
+DAY_S = 86_400.0
+FULL_FOR_S = DAY_S
+
+HUNG_FACTOR = 3.0
+HUNG_LEAST_S = 600.0
+HUNG_UNKNOWN_S = 1_800.0  # where no load of that model is known
+
+GRACE_FACTOR = 1.5
+GRACE_MOST_S = 600.0
+
+CLIENT_LEASE_UNMOVED_S = 60.0
+IDLE_TEST_EVERY_S = 60.0
+YOUNG_LOAD_S = 30.0  # no ping beside a load of ours that is younger
+PING_IS_LOAD_S = 5.0
+STUCK_AFTER_S = 300.0
+PING_RETRY_S = 60.0
+RELOADS_A_DAY = 2
+RELOAD_FRACTION = 0.5
+RELOAD_FLOOR_S = 0.2  # the server polls its child's health each 250 ms, so no load is quicker (OLLAMA.md 11)
+
+PINNED_AHEAD_S = 20 * 365.25 * DAY_S
+REPIN_MARGIN_S = (
+    1.0  # a request within 3 ms of the expiry may be served and the model unloaded all the same (OLLAMA.md 1)
+)
+TIME_SLACK_S = 2.0  # Date headers are whole seconds, and expires_at is set up to a second after the answer
+EMBEDDER_ECHO_LEAST = 2_048

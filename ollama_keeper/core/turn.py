@@ -1,0 +1,40 @@
+"""`next_load`: whose turn it is. By rank, one load at a time a server, never into a hold."""
+
+from ollama_keeper.core.holds import holds
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.reasons import ServerState
+from ollama_keeper.core.refusals import refusal
+
+
+def next_load(memory: ServerMemory, now: Instant) -> str | None:
+    """The model to warm now, or None: the best rank that is absent, known, and held by nothing.
+
+    To be asked just before sending: a queue of names goes stale behind a load of ten minutes.
+    """
+    if memory.state is not ServerState.UP or memory.failures or loading(memory, now):
+        return None
+    ready = (model.model for model in memory.models if wants_load(model, memory) and not holds(model, memory, now))
+    return next(ready, None)
+
+
+def loading(memory: ServerMemory, now: Instant) -> bool:
+    """Whether a load of ours is open; there is only one a server."""
+    return any(load.counts(now) for load in memory.open)
+
+
+def wants_load(model: ModelMemory, memory: ServerMemory) -> bool:
+    """Whether a model is absent, and it is known how to load it."""
+    absent = model.present is None and model.departure is not None and model.pending is None
+    known = model.shown is not None and not model.missing and memory.opened(model.model) is None
+    return absent and known and refusal(model, memory) is None
+
+
+def next_hold_ends(memory: ServerMemory, now: Instant) -> float | None:
+    """Monotonic instant at which the first hold of an absent model ends by itself; None when there is none."""
+    ends = [
+        max((hold.until for hold in held if hold.until is not None), default=None)
+        for model in memory.models
+        if wants_load(model, memory) and (held := holds(model, memory, now)) and all(h.until is not None for h in held)
+    ]
+    return min((end for end in ends if end is not None), default=None)
