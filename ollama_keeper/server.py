@@ -1,0 +1,367 @@
+"""The shell of one server: looks (single flight), touches, the load lane. It decides nothing.
+
+Data flows one way: what a request showed is a fact, `learn` folds it and tells the changes, `decide` and `next_load` say
+what to send. Every task belongs to the group of `run`, and ends with it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ollama_keeper.clock import Clock
+from ollama_keeper.core.announce import announce
+from ollama_keeper.core.changes import Change, CheckFailed
+from ollama_keeper.core.decide import Act, decide, ping_due
+from ollama_keeper.core.facts import (
+    Answered,
+    Described,
+    DescribeFailed,
+    Fact,
+    Failed,
+    IdleTested,
+    InquiryFailed,
+    LoadRequest,
+    Looked,
+    LookFailed,
+    LookSilent,
+    Opened,
+    Send,
+    Shown,
+    Tagged,
+    Versioned,
+    VersionFailed,
+)
+from ollama_keeper.core.learn import learn
+from ollama_keeper.core.memory import ServerMemory
+from ollama_keeper.core.names import parse_name
+from ollama_keeper.core.numbers import RECHECK_S, SUSPECT_AFTER_S
+from ollama_keeper.core.pace import fresh_for_s, look_after_s, tags_due, to_describe
+from ollama_keeper.core.reasons import Cause, Failure, ServerState
+from ollama_keeper.core.requests import warm_request
+from ollama_keeper.core.turn import next_hold_ends, next_load
+from ollama_keeper.errors import OllamaError
+
+IDLE_TEST_GAP_S = 0.02  # the server updates expires_at up to 1.3 ms after its answer (OLLAMA.md 1)
+
+
+PLEASE_REPORT = "a fault of ollama-keeper: please report it with this line"
+
+
+class Client(Protocol):
+    """The calls that the shell makes of a server; all raise `OllamaError` and nothing else."""
+
+    async def look(self) -> Looked: ...
+    async def version(self) -> str: ...
+    async def tags(self) -> Tagged: ...
+    async def show(self, name: str) -> Shown: ...
+    async def load(self, request: LoadRequest) -> None: ...
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the shell did since it was last asked."""
+
+    checks: int = 0
+    looks: int = 0
+    pings: int = 0
+
+
+class Server:
+    """One Ollama server and the models kept there."""
+
+    def __init__(
+        self,
+        memory: ServerMemory,
+        client: Client,
+        *,
+        clock: Clock,
+        report: Callable[[Change], None],
+        keep: Callable[[ServerMemory], None] = lambda _: None,
+        dry_run: bool = False,
+    ) -> None:
+        self.memory = memory
+        self.counts = Counts()
+        self._client = client
+        self._clock = clock
+        self._report = report
+        self._keep = keep
+        self._dry_run = dry_run
+        self._looking: asyncio.Task[None] | None = None
+        self._looked = -float("inf")
+        self._changed = asyncio.Event()
+        self._checking: set[str] = set()
+        self._testing: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Watches and loads until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(), name=f"watch {self.memory.server}")
+            group.create_task(self._serve_loads(), name=f"loads {self.memory.server}")
+
+    async def drain(self, grace_s: float) -> int:
+        """Starts nothing new, waits up to `grace_s` for what is open, then ends it.
+
+        Returns:
+            How many loads were abandoned.
+        """
+        self._stopping = True
+        self._changed.set()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=grace_s if self.memory.open else 0)
+        abandoned = len(self.memory.open)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        return abandoned
+
+    def take_counts(self) -> Counts:
+        """What was done since the last call."""
+        counts, self.counts = self.counts, Counts()
+        return counts
+
+    def learn(self, fact: Fact) -> None:
+        """Folds a fact and tells what it changed."""
+        self.memory, changes = learn(self.memory, fact, self._clock.now())
+        self._tell(changes)
+
+    def _tell(self, changes: tuple[Change, ...]) -> None:
+        for change in changes:
+            self._report(change)
+        self._keep(self.memory)
+        self._changed.set()
+
+    # --- checks and looks ---------------------------------------------------------------------------------------------
+
+    def start_check(self, name: str) -> None:
+        """Begins one run of a model's job, unless its last one still runs."""
+        if not self._stopping and name not in self._checking:
+            self._checking.add(name)
+            self._start(self.check(name), f"check {name}")
+
+    async def check(self, name: str) -> None:
+        """One run of a model's job: looks at the shared `/api/ps`, and sends what is due."""
+        try:
+            await self._check(name)
+        finally:
+            self._checking.discard(name)
+
+    async def _check(self, name: str) -> None:
+        self.counts.checks += 1
+        if self.memory.state in {ServerState.UP, ServerState.BUSY} and not self.memory.failures:
+            await self.look()
+        self._tell_edges()
+        self._touch(name)
+
+    async def look(self, *, anew: bool = False) -> None:
+        """Looks unless a look is young enough; all who ask at once share one request.
+
+        Args:
+            anew: only a look that is asked from now on will do.
+        """
+        running = self._looking
+        if running is not None and not running.done():
+            await asyncio.shield(running)
+            if not anew:
+                return
+        if not anew and self._clock.now().mono - self._looked < fresh_for_s(self.memory):
+            return
+        self._looking = self._start(self._look(), "look")
+        await asyncio.shield(self._looking)
+
+    async def _look(self) -> None:
+        asked = self._clock.now()
+        try:
+            if self._must_ask_version() and not await self._ask_version():
+                return
+            self.counts.looks += 1
+            looked = replace(await self._answer_of_ps(), asked=asked)
+            if looked.reconnected:
+                await self._ask_version()
+            self.learn(looked)
+            await self._inquire()
+        except OllamaError as error:
+            self.learn(_look_failed(error))
+        finally:
+            self._looked = self._clock.now().mono
+
+    async def _answer_of_ps(self) -> Looked:
+        """The answer of `/api/ps`; while it is silent, `/api/version` is asked beside it to tell busy from down."""
+        look = asyncio.ensure_future(self._client.look())
+        try:
+            await asyncio.wait({look}, timeout=SUSPECT_AFTER_S)
+            if not look.done():
+                self.learn(LookSilent())
+            while not look.done():
+                await self._ask_version()
+                await asyncio.wait({look}, timeout=RECHECK_S)
+            return look.result()
+        finally:
+            look.cancel()
+
+    def _must_ask_version(self) -> bool:
+        memory = self.memory
+        return memory.version is None or memory.disturbed or memory.state is not ServerState.UP
+
+    async def _ask_version(self) -> bool:
+        try:
+            self.learn(Versioned(await self._client.version()))
+        except OllamaError as error:
+            self.learn(VersionFailed(error.reason, _detail(error)))
+            return False
+        return True
+
+    async def _inquire(self) -> None:
+        """Asks what the next step needs to know: what is pulled, and what kind it is."""
+        now = self._clock.now()
+        due = any(ping_due(model, self.memory, now) for model in self.memory.models)
+        try:
+            if tags_due(self.memory, now, ping_due=due):
+                self.learn(await self._client.tags())
+            while (asked := to_describe(self.memory, now)) is not None:
+                await self._describe(*asked)
+        except OllamaError as error:
+            self.learn(InquiryFailed(error.reason, _detail(error)))
+
+    async def _describe(self, name: str, digest: str) -> None:
+        try:
+            self.learn(Described(parse_name(name), digest, await self._client.show(name)))
+        except OllamaError as error:
+            self.learn(DescribeFailed(parse_name(name), digest, error.reason, error.status, error.detail))
+
+    async def _watch(self) -> None:
+        """Looks sooner than the jobs do while it matters: no answer, or a wanted model absent, loading or held."""
+        while True:
+            wait_s = self._looked + look_after_s(self.memory) - self._clock.now().mono
+            if wait_s <= 0:
+                await self.look()
+                self._tell_edges()
+            else:
+                await self._until_changed(wait_s)
+
+    def _tell_edges(self) -> None:
+        self.memory, changes = announce(self.memory, self._clock.now())
+        if changes:
+            self._tell(changes)
+
+    async def _until_changed(self, timeout_s: float | None) -> None:
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    # --- touches ------------------------------------------------------------------------------------------------------
+
+    def _touch(self, name: str) -> None:
+        """Starts what is due for a listed model."""
+        if self._stopping or self._dry_run or name in self._testing:
+            return
+        decision = decide(self.memory.model(name), self.memory, self._clock.now())
+        if decision.request is None:
+            return
+        if decision.act is Act.PING:
+            self._start(self._send(decision.request), f"ping {name}")
+        elif decision.act is Act.IDLE_TEST:
+            self._testing.add(name)
+            self._start(self._test_and_keep(name, decision.request), f"idle test {name}")
+
+    async def _test_and_keep(self, name: str, ping: LoadRequest) -> None:
+        """The idle test, and what it allows at once (CONTRACT 1; OLLAMA.md 5.1)."""
+        try:
+            idle = await self._idle(name, ping)
+            if idle is None:
+                return
+            self.learn(IdleTested(name, idle=idle))
+            decision = decide(self.memory.model(name), self.memory, self._clock.now())
+            if decision.act is Act.KEEP and decision.request is not None and not self._stopping:
+                await self._send(decision.request)
+        finally:
+            self._testing.discard(name)
+
+    async def _idle(self, name: str, ping: LoadRequest) -> bool | None:
+        """Whether nobody uses the model; None when the test could not be ended."""
+        before = await self._expiry(name)
+        await asyncio.sleep(IDLE_TEST_GAP_S)
+        if before is None or await self._expiry(name) != before:
+            return False
+        if decide(self.memory.model(name), self.memory, self._clock.now()).act is not Act.IDLE_TEST:
+            return None
+        await self._send(ping)
+        await asyncio.sleep(IDLE_TEST_GAP_S)
+        after = await self._expiry(name)
+        return after is not None and after != before
+
+    async def _expiry(self, name: str) -> object:
+        await self.look(anew=True)
+        listed = self.memory.model(name).listed
+        return listed.expires_at if listed and not self.memory.failures else None
+
+    # --- loads --------------------------------------------------------------------------------------------------------
+
+    async def _serve_loads(self) -> None:
+        """One warm at a time, the best rank first; asked anew before each."""
+        while True:
+            now = self._clock.now()
+            name = None if self._stopping or self._dry_run else next_load(self.memory, now)
+            if name is not None:
+                await self._warm(name)
+                continue
+            ends = next_hold_ends(self.memory, now)
+            await self._until_changed(None if ends is None else max(ends - now.mono, 0.0))
+
+    async def _warm(self, name: str) -> None:
+        model = self.memory.model(name)
+        cause = model.departure.cause if model.departure else Cause.FIRST_SEEN
+        await asyncio.shield(self._start(self._send(warm_request(model), cause), f"warm {name}"))
+
+    async def _send(self, request: LoadRequest, cause: Cause | None = None) -> None:
+        """Sends a load, and learns of its beginning and its end. Nothing but `load_timeout` or a stop ends it early."""
+        self.counts.pings += request.send is Send.PING
+        self.learn(Opened(request, cause))
+        try:
+            async with asyncio.timeout(self.memory.model(request.model).policy.load_timeout_s):
+                await self._client.load(request)
+            ended: Fact = Answered(request)
+        except asyncio.CancelledError:
+            self.learn(Failed(request, Failure.LOAD_FAILED, detail="the keeper stops", stopping=True))
+            raise
+        except TimeoutError:
+            ended = Failed(request, Failure.LOAD_TIMEOUT)
+        except OllamaError as error:
+            ended = Failed(request, error.reason, error.status, _detail(error), error.retry_after_s)
+        await self._end(request, ended)
+
+    async def _end(self, request: LoadRequest, ended: Fact) -> None:
+        """A failed warm is looked at first, so that what it cost is known; an answered load is proven by a look after it."""
+        if isinstance(ended, Failed) and request.send is Send.WARM and not self._stopping:
+            await self.look(anew=True)
+        self.learn(ended)
+        if self.memory.model(request.model).pending is not None:
+            await self.look(anew=True)
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(self._guard(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guard(self, work: Coroutine[None, None, None], name: str) -> None:
+        """One model's trouble is told and counted, and stops nothing else."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the one guard around a check's work (DESIGN 3.4)
+            self._report(CheckFailed(server=self.memory.server, error=f"{name}: {error!r}", hint=PLEASE_REPORT))
+
+
+def _look_failed(error: OllamaError) -> LookFailed:
+    return LookFailed(error.reason, _detail(error), error.status, error.retry_after_s)
+
+
+def _detail(error: OllamaError) -> str:
+    return error.hint or error.detail
