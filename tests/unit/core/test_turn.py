@@ -1,0 +1,309 @@
+"""Whose turn it is to load, and every reason to wait (DESIGN 3.2, CONTRACT 8)."""
+
+import pytest
+
+from ollama_keeper.core.facts import Kind, LookSilent, Shown, Versioned
+from ollama_keeper.core.holds import holds
+from ollama_keeper.core.policy import Contention, ranked
+from ollama_keeper.core.reasons import Failure, Reason
+from ollama_keeper.core.turn import next_hold_ends, next_load
+from tests.kit.story import PIN_S, Story, instant, listed, wanted
+
+
+def absent(*names: str, **wishes: object) -> Story:
+    return Story(tuple(wanted(name, **wishes) for name in names)).begins()
+
+
+def test_nothing_is_loaded_before_it_is_known_what_is_pulled_and_what_kind_it_is() -> None:
+    story = Story((wanted("a"),)).learns(Versioned("0.33.0")).looks()
+    assert story.loads_next() is None
+    assert story.learns_what_is_pulled().loads_next() == "a"
+
+
+def test_loads_go_by_priority_then_by_the_order_given() -> None:
+    story = Story((wanted("low", priority=1), wanted("b"), wanted("c"), wanted("high", priority=200))).begins()
+    loaded = []
+    entries = []
+    while (name := story.loads_next()) is not None:
+        loaded.append(name)
+        entries.append(listed(name, story.seconds + PIN_S))
+        story.warms(name, 1.0, *entries)
+    assert loaded == ["high", "b", "c", "low"]
+
+
+def test_pins_of_lower_priority_get_shorter_centuries() -> None:
+    policies = ranked((wanted("x", priority=5), wanted("y", priority=9), wanted("z", priority=7), wanted("l", lease_s=90.0)))
+    assert [(policy.model, policy.keep_alive) for policy in policies] == [
+        ("l", 90),
+        ("y", -1),
+        ("z", "875000h"),
+        ("x", "874000h"),
+    ]
+
+
+def test_one_load_at_a_time() -> None:
+    story = absent("a", "b")
+    story.opens_warm("a")
+    assert story.loads_next() is None
+    assert story.state("b") == ("queued", Reason.BEHIND_LOAD)
+
+
+def test_a_ping_that_is_not_answered_for_five_seconds_counts_as_the_one_load() -> None:
+    story = absent("a", "b")
+    story.warms("a", 4.0, listed("a")).at(330).looks(listed("a"))
+    request = story.decides("a").request
+    assert request is not None
+    from ollama_keeper.core.facts import Opened
+
+    story.learns(Opened(request))
+    assert story.at(334).loads_next() == "b"
+    assert story.at(335.5).loads_next() is None
+
+
+@pytest.mark.parametrize("trouble", ["down", "busy", "failed once"])
+def test_nothing_is_loaded_into_a_server_that_does_not_answer(trouble: str) -> None:
+    story = absent("a").at(15)
+    if trouble == "busy":
+        story.learns(LookSilent()).learns(Versioned("0.33.0"))
+    else:
+        story.fails_to_look(times=3 if trouble == "down" else 1)
+    assert story.loads_next() is None
+
+
+# --- grace, yield -----------------------------------------------------------------------------------------------------
+
+
+def test_an_unexplained_unload_is_left_alone_for_a_minute() -> None:
+    story = absent("a")
+    story.warms("a", 4.0, listed("a")).at(19).looks()
+    assert story.state("a") == ("cold", Reason.UNLOAD_GRACE)
+    assert story.at(78).looks().loads_next() is None
+    assert story.at(80).looks().loads_next() == "a"
+
+
+def test_an_expired_lease_is_warmed_at_once() -> None:
+    story = absent("a")
+    story.warms("a", 4.0, listed("a", 14)).at(19).looks()
+    assert story.loads_next() == "a"
+
+
+def test_after_a_restart_all_are_warmed_at_once_by_rank() -> None:
+    story = absent("a", "b")
+    story.warms("a", 1.0, listed("a")).warms("b", 1.0, listed("a"), listed("b"))
+    story.at(20).fails_to_look(Failure.RESET).at(22).looks()
+    assert story.loads_next() == "a"
+
+
+def test_a_guest_that_displaced_us_is_left_alone_until_it_has_been_idle_for_a_minute() -> None:
+    story = absent("a")
+    story.warms("a", 4.0, listed("a")).at(19).looks(listed("guest", 300))
+    assert story.state("a") == ("yielding", Reason.GUEST_ACTIVE)
+    story.at(60).looks(listed("guest", 360))
+    assert story.at(119).looks(listed("guest", 360)).loads_next() is None
+    assert story.at(121).looks(listed("guest", 360)).loads_next() == "a"
+
+
+def test_it_is_warmed_as_soon_as_the_guest_is_gone() -> None:
+    story = absent("a")
+    story.warms("a", 4.0, listed("a")).at(19).looks(listed("guest", 300)).at(22).looks()
+    assert story.loads_next() == "a"
+
+
+def test_the_log_names_the_guest_and_says_yielding_once() -> None:
+    story = absent("a")
+    story.warms("a", 4.0, listed("a")).at(19).looks(listed("guest", 300))
+    story.at(22).looks(listed("guest", 302)).at(25).looks(listed("guest", 305))
+    assert story.events("model.yielding") == ["model.yielding"]
+    assert story.last("model.yielding").to == "guest:latest"
+
+
+def test_a_guest_that_appears_in_the_grace_makes_the_model_yield() -> None:
+    story = absent("a")
+    story.warms("a", 4.0, listed("a")).at(19).looks().at(22).looks(listed("guest", 322))
+    assert story.state("a") == ("yielding", Reason.GUEST_ACTIVE)
+
+
+def test_insist_comes_back_at_once_and_observe_never() -> None:
+    insists = absent("a", contention=Contention.INSIST)
+    insists.warms("a", 4.0, listed("a")).at(19).looks(listed("guest", 300))
+    assert insists.loads_next() == "a"
+    observes = absent("a", contention=Contention.OBSERVE)
+    assert observes.loads_next() is None
+    assert observes.state("a") == ("cold", Reason.OBSERVED_ONLY)
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+def test_failed_warms_back_off_doubling_from_five_seconds_within_ten_percent() -> None:
+    story = absent("a")
+    waits = []
+    for _ in range(2):
+        story.fails_to_warm("a", Failure.LOAD_STALLED)
+        waits.append(story.last("warm.failed").retry_s)
+        story.at(story.seconds + 60).looks()
+    assert [wait == pytest.approx(step, rel=0.1) for wait, step in zip(waits, (5, 10), strict=True)] == [True, True]
+
+
+def test_the_third_failure_in_a_row_opens_the_breaker_for_five_minutes() -> None:
+    story = absent("a")
+    for _ in range(3):
+        story.fails_to_warm("a", Failure.LOAD_FAILED)
+        story.at(story.seconds + 25).looks()
+    opened = story.last("breaker.opened")
+    assert (opened.failures, opened.open_s) == (3, pytest.approx(300, rel=0.1))
+    assert story.state("a") == ("backing_off", Reason.BREAKER_OPEN)
+
+
+def test_a_failed_trial_doubles_the_time_and_a_good_one_closes_the_breaker() -> None:
+    story = absent("a")
+    for _ in range(3):
+        story.fails_to_warm("a", Failure.LOAD_FAILED)
+        story.at(story.seconds + 25).looks()
+    story.at(story.seconds + 400).looks().fails_to_warm("a", Failure.LOAD_FAILED)
+    assert story.last("breaker.opened").open_s == pytest.approx(600, rel=0.1)
+    story.at(story.seconds + 700).looks().warms("a", 4.0)
+    assert story.events("breaker")[-1] == "breaker.closed"
+    assert story.state("a") == ("ready", None)
+
+
+def test_a_failed_warm_that_made_wanted_models_vanish_opens_the_breaker_at_once() -> None:
+    story = absent("a", "b")
+    story.warms("a", 4.0, listed("a")).opens_warm("b")
+    story.at(6).looks()
+    from ollama_keeper.core.facts import Failed
+    from ollama_keeper.core.requests import warm_request
+
+    story.learns(Failed(warm_request(story.model("b")), Failure.OUT_OF_MEMORY, 500))
+    assert story.last("warm.failed").collateral == ("a",)
+    assert story.events("breaker") == ["breaker.opened"]
+    assert story.state("b") == ("contended", Reason.SWEEPS_WANTED)
+    assert story.loads_next() == "a"
+
+
+def test_three_displacements_in_ten_minutes_open_the_breaker() -> None:
+    story = absent("a", contention=Contention.INSIST)
+    for _ in range(3):
+        story.warms("a", 4.0, listed("a", story.seconds + PIN_S))
+        story.at(story.seconds + 15).looks(listed("guest", story.seconds + 300, digest=f"{story.seconds}"))
+    assert story.state("a") == ("backing_off", Reason.BREAKER_OPEN)
+
+
+def test_at_most_twelve_failed_loads_an_hour_a_server() -> None:
+    story = absent(*"abcdefghijklm")
+    for name in "abcdefghijkl":
+        story.fails_to_warm(name, Failure.LOAD_STALLED)
+    assert [hold.reason for hold in holds(story.model("m"), story.memory, story.now)] == [Reason.HOUR_LIMIT]
+    assert story.at(3_700).looks().loads_next() == "a"
+
+
+def test_a_model_that_the_server_refuses_by_400_is_not_asked_for_again() -> None:
+    story = absent("a").fails_to_warm("a", Failure.BAD_REQUEST)
+    assert story.state("a") == ("refused", Reason.BAD_REQUEST)
+    assert story.at(90_000).looks().loads_next() is None
+
+
+def test_a_model_that_is_not_there_is_missing_until_it_arrives() -> None:
+    story = absent("a").fails_to_warm("a", Failure.NOT_FOUND)
+    assert story.state("a") == ("missing", Reason.NOT_PULLED)
+    assert story.last("model.missing").hint == "ollama pull a"
+    assert story.at(60).looks().learns_what_is_pulled("a").loads_next() is None
+    assert story.at(120).looks().learns_what_is_pulled().loads_next() == "a"
+
+
+# --- full -------------------------------------------------------------------------------------------------------------
+
+
+def test_two_that_cannot_be_together_cost_three_loads_and_then_none_for_a_day() -> None:
+    story = absent("a", "b")
+    loads = []
+    resident: list[str] = []
+    for _ in range(400):
+        name = story.loads_next()
+        if name is not None:
+            loads.append(name)
+            resident = [name]
+            story.warms(name, 4.0, listed(name))
+        story.at(story.seconds + 15).looks(*(listed(name) for name in resident))
+    assert loads == ["a", "b", "a"]
+    assert story.state("b") == ("contended", Reason.EVICTS_WANTED)
+    assert story.events("model.contended") == ["model.contended"]
+    assert story.last("model.contended").with_ == "a"
+
+
+def test_a_full_server_holds_back_all_lower_ranks_too() -> None:
+    story = absent("a", "b", "c")
+    story.warms("a", 4.0, listed("a")).warms("b", 4.0, listed("b")).warms("a", 4.0, listed("a"))
+    assert story.state("b")[1] is Reason.EVICTS_WANTED
+    assert story.state("c")[1] is Reason.SERVER_FULL
+    assert story.loads_next() is None
+
+
+def test_when_a_guest_leaves_a_full_server_the_next_is_tried_again() -> None:
+    story = absent("a", "b")
+    guest = listed("guest")
+    story.warms("a", 4.0, listed("a"), guest).warms("b", 4.0, listed("b"), guest).warms("a", 4.0, listed("a"), guest)
+    assert story.loads_next() is None
+    assert story.at(story.seconds + 15).looks(listed("a")).loads_next() == "b"
+
+
+# --- the scheduler's hang ---------------------------------------------------------------------------------------------
+
+
+def test_a_warm_open_for_thirty_minutes_while_nothing_changes_shows_a_hung_scheduler() -> None:
+    story = absent("a", "b")
+    story.opens_warm("a")
+    story.looks_until(1_790)
+    assert story.events("server.scheduler_hung") == []
+    story.looks_until(1_830)
+    assert story.events("server.scheduler_hung") == ["server.scheduler_hung"]
+    assert story.state("b") == ("cold", Reason.SCHEDULER_HUNG)
+
+
+def test_a_load_that_was_given_up_is_not_repeated_until_something_changes() -> None:
+    story = absent("a", "b").fails_to_warm("a", Failure.LOAD_TIMEOUT, took_s=1_800)
+    assert story.looks_until(3_000).loads_next() is None
+    assert story.at(3_015).looks(listed("guest")).loads_next() == "a"
+
+
+def test_it_is_known_when_the_first_hold_ends() -> None:
+    story = absent("a")
+    story.warms("a", 4.0, listed("a")).at(19).looks()
+    assert next_hold_ends(story.memory, story.now) == instant(79).mono
+
+
+# --- names and weights ------------------------------------------------------------------------------------------------
+
+
+def test_two_names_of_one_blob_with_other_options_leave_the_lower_rank_refused() -> None:
+    shown = Shown(Kind.COMPLETION, "blob")
+    story = Story((wanted("a"), wanted("b", context=8_192)), kinds={"a": shown, "b": shown}).begins()
+    assert story.state("b") == ("refused", Reason.SAME_WEIGHTS)
+    assert story.last("model.refused").with_ == "a"
+    assert story.loads_next() == "a"
+
+
+def test_two_names_of_one_blob_with_the_same_options_share_one_load() -> None:
+    shown = Shown(Kind.COMPLETION, "blob")
+    story = Story((wanted("a"), wanted("b")), kinds={"a": shown, "b": shown}).begins()
+    story.warms("a", 4.0, listed("a"))
+    assert story.state("b") == ("ready", None)
+    assert story.loads_next() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "reason"),
+    [
+        pytest.param("gpt-oss:120b-cloud", Kind.COMPLETION, Reason.CLOUD_MODEL, id="cloud-by-its-name"),
+        pytest.param("stub", Kind.CLOUD, Reason.CLOUD_MODEL, id="cloud-by-what-show-says"),
+        pytest.param("flux", Kind.IMAGE, Reason.IMAGE_MODEL, id="image"),
+    ],
+)
+def test_cloud_and_image_models_are_refused_and_the_rest_goes_on(name: str, kind: Kind, reason: Reason) -> None:
+    story = Story((wanted(name), wanted("a")), kinds={name: Shown(kind)}).begins()
+    assert story.state(name) == ("refused", reason)
+    assert story.loads_next() == "a"
+
+
+def test_next_load_of_an_empty_memory_is_none() -> None:
+    assert next_load(Story(()).memory, instant(0)) is None
