@@ -17,7 +17,7 @@ Check = Callable[[], None]
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class Grid(BaseTrigger):  # type: ignore[misc, unused-ignore]
+class Grid(BaseTrigger):
     """Every `step_s` from `anchor` on. However long the gap, missed runs are skipped in one step."""
 
     __slots__ = ("anchor", "step")

@@ -32,6 +32,7 @@ from ollama_keeper.core.facts import (
     Versioned,
     VersionFailed,
 )
+from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.learn import learn
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.names import parse_name
@@ -118,6 +119,15 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return abandoned
+
+    @property
+    def asking(self) -> bool:
+        """Whether a look, or what is asked after it, is under way."""
+        return self._looking is not None and not self._looking.done()
+
+    def now(self) -> Instant:
+        """The present moment of this server's clock."""
+        return self._clock.now()
 
     def take_counts(self) -> Counts:
         """What was done since the last call."""

@@ -1,0 +1,51 @@
+# Everything sets itself up: a fresh machine needs Python >= 3.11 and nothing else (uv is used where it is there).
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+MODELS ?= qwen3:8b nomic-embed-text
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench contract lock dist clean
+
+help: ## what there is to make
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## the environment in .venv
+
+$(STAMP): pyproject.toml requirements/dev.lock scripts/setup.sh
+	@sh scripts/setup.sh $(VENV)
+	@touch $(STAMP)
+
+run: $(STAMP) ## keep MODELS="a b" resident; without an Ollama at hand, on the simulator
+	@sh scripts/run.sh $(BIN) $(MODELS)
+
+test: $(STAMP) ## all tests
+	@$(BIN)/python -m pytest -n $(WORKERS) -q
+
+lint: $(STAMP) ## style, types, and which module may import which
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## formats the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## the numbers that we promise, as a table and as bench-results/bench.json
+	@$(BIN)/python -m bench
+
+contract: $(STAMP) ## the contract suite; also on OLLAMA_KEEPER_LIVE_URL where set
+	@$(BIN)/python -m pytest -q tests/contract
+
+lock: ## new locks from pyproject.toml; needs uv
+	@uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml -o requirements/runtime.lock
+	@uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --group dev -o requirements/dev.lock
+
+dist: $(STAMP) ## wheel and sdist in dist/
+	@$(BIN)/python -m build
+
+clean: ## takes away what make made
+	@rm -rf $(VENV) dist build bench-results .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,240 @@
+"""The command line: arguments in, exit code out. Click only; a command's own imports sit in its body, so help is quick."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from ollama_keeper import __version__
+from ollama_keeper.core.units import BadUnit, parse_duration
+
+EXIT_USAGE = 64
+EXIT_INTERRUPTED = 130
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Duration(click.ParamType):
+    """A duration with a unit; seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(str(value))
+        except BadUnit:
+            self.fail(f"{value!r} is not a duration; write for example 90s, 5m or 1h30m", param, ctx)
+
+
+DURATION = Duration()
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=HELP, epilog="Start with: ollama-keeper run MODEL   (no Ollama at hand? ollama-keeper simulate)")
+@click.version_option(__version__, "-V", "--version", message="ollama-keeper %(version)s")
+def cli() -> None:
+    """Keeps chosen Ollama models resident, without spending a token, and says why when they are not.
+
+    \b
+    Examples:
+      ollama-keeper run qwen3:8b                        keep one model of the Ollama on this machine
+      ollama-keeper run qwen3:8b nomic-embed-text       two, in this order of importance
+      ollama-keeper run --config keeper.yaml            everything from a file
+      ollama-keeper warm qwen3:8b --wait-server 60s     load once, at boot
+      ollama-keeper wait qwen3:8b && ./start-my-app     go on when the model is ready
+      ollama-keeper status                              what is resident, until when
+    """
+
+
+def configured(command: Command) -> Command:
+    """The options that say where the configuration and the server are."""
+    for option in (
+        click.option("--ollama", metavar="URL", help="The server, instead of OLLAMA_HOST or http://127.0.0.1:11434."),
+        click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file."),
+        click.argument("models", nargs=-1, metavar="[MODEL]..."),
+    ):
+        command = option(command)
+    return command
+
+
+def kept(command: Command) -> Command:
+    """The options that say how models are loaded."""
+    for option in (
+        click.option("--context-length", metavar="N", help="Context to load with: tokens, 'server' or 'adopt'."),
+        click.option("--keep-alive", metavar="TIME", help="-1 to pin (the default), or a lease such as 30m."),
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command(epilog="Exit codes: 0 stopped by a signal; 70 a fault of ours; 78 the configuration can never work.")
+@configured
+@kept
+@click.option("--interval", metavar="TIME", help="Time between two looks (15s).")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (info).")
+@click.option("--log-format", metavar="FORMAT", help="auto, json or console (auto: JSON unless a terminal).")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, send nothing but looks, and end.")
+def run(models: tuple[str, ...], config: Path | None, dry_run: bool, **flags: str | None) -> None:  # noqa: FBT001
+    """Keep MODELs resident until stopped.
+
+    Looks at the server every 15 s, warms what is absent, one load at a time, pings each model of ours every 5 min without
+    a token, and logs one line a change. MODELs replace those of the configuration file.
+
+    \b
+    Examples:
+      ollama-keeper run qwen3:8b
+      ollama-keeper run qwen3:8b --keep-alive 30m --ollama http://gpu-box:11434
+      ollama-keeper run --config /etc/ollama-keeper/config.yaml --dry-run
+    """
+    from ollama_keeper.commands import run as command
+
+    sys.exit(command.run(config, models, _dotted(flags), dry_run=dry_run))
+
+
+@cli.command(epilog="Exit codes: 0 all resident; 1 some not; 2 no server answered; 78 the configuration can never work.")
+@configured
+@kept
+@click.option("--wait-server", type=DURATION, default="60s", show_default=True, help="Wait so long for the server.")
+@click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Give up after so long in all.")
+def warm(
+    models: tuple[str, ...], config: Path | None, wait_server: float, timeout: float, **flags: str | None
+) -> None:
+    """Load MODELs once, one at a time, in order of importance, and end.
+
+    \b
+    Examples:
+      ollama-keeper warm qwen3:8b nomic-embed-text
+      ollama-keeper warm --wait-server 2m --timeout 30m
+    """
+    from ollama_keeper.commands import warm as command
+
+    sys.exit(command.warm(config, models, _dotted(flags), wait_server_s=wait_server, timeout_s=timeout))
+
+
+@cli.command(epilog="Exit codes: 0 all ready; 1 not in time; 2 no server answered; 78 the configuration can never work.")
+@configured
+@click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Give up after so long.")
+def wait(models: tuple[str, ...], config: Path | None, timeout: float, **flags: str | None) -> None:
+    """Block until MODELs are resident, and load nothing: for the start-up scripts of others.
+
+    \b
+    Examples:
+      ollama-keeper wait qwen3:8b --timeout 10m && exec ./my-app
+    """
+    from ollama_keeper.commands import wait as command
+
+    sys.exit(command.wait(config, models, _dotted(flags), timeout_s=timeout))
+
+
+@cli.command(epilog="Exit codes: 0 all required models ready; 1 some not; 2 no server answered.")
+@configured
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
+def status(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: str | None) -> None:  # noqa: FBT001
+    """Show models with state, time left, context, GPU share and size, straight from the server.
+
+    \b
+    Examples:
+      ollama-keeper status
+      ollama-keeper status qwen3:8b --json
+    """
+    from ollama_keeper.commands import status as command
+
+    sys.exit(command.status(config, models, _dotted(flags), as_json=as_json))
+
+
+@cli.command()
+@click.option("--listen", default="127.0.0.1:11999", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option("--models", "catalogue", type=click.Path(path_type=Path), metavar="FILE", help="Models to play, YAML or JSON.")
+@click.option("--version", default="0.33.0", show_default=True, metavar="VERSION", help="Version of Ollama to play.")
+@click.option("--max-loaded", type=click.IntRange(min=0), default=0, metavar="N", help="OLLAMA_MAX_LOADED_MODELS (0: 3).")
+@click.option("--memory", metavar="SIZE", help="GPU memory, such as 24GiB.")
+@click.option("--load-time", type=DURATION, metavar="TIME", help="Time that every load takes.")
+def simulate(listen: str, catalogue: Path | None, **settings: Any) -> None:
+    """Play an Ollama server without models or a GPU, to try the keeper and your clients on.
+
+    It follows a real server in scheduling, evictions, keep_alive and answers. Mishaps and its history: /-/ of its address.
+
+    \b
+    Examples:
+      ollama-keeper simulate &
+      ollama-keeper run qwen3:8b --ollama http://127.0.0.1:11999
+    """
+    from ollama_keeper.commands import simulate as command
+
+    sys.exit(command.simulate(listen, catalogue, **settings))
+
+
+@cli.group()
+def config() -> None:
+    """Show, describe or begin a configuration file."""
+
+
+@config.command("show")
+@configured
+def config_show(models: tuple[str, ...], config: Path | None, **flags: str | None) -> None:
+    """Print the configuration in effect: defaults, file, environment and flags put together; secrets are not read."""
+    from ollama_keeper.commands import config as command
+
+    sys.exit(command.show(config, models, _dotted(flags)))
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of the configuration file, for editors."""
+    from ollama_keeper.commands import config as command
+
+    sys.exit(command.schema())
+
+
+@config.command("init")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to write; '-' prints it.")
+@click.option("--ollama", metavar="URL", help="The server to read, instead of OLLAMA_HOST or http://127.0.0.1:11434.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def config_init(output: Path | None, ollama: str | None, force: bool) -> None:  # noqa: FBT001
+    """Write a commented configuration file from what the server has: resident models wanted, the rest to choose from."""
+    from ollama_keeper.commands import config as command
+
+    sys.exit(command.init(output, ollama, force=force))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a SHELL.
+
+    \b
+    Examples:
+      eval "$(ollama-keeper completion bash)"
+      ollama-keeper completion fish > ~/.config/fish/completions/ollama-keeper.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    completer = get_completion_class(shell)
+    if completer is None:
+        raise click.UsageError(f"no completion for {shell}")
+    click.echo(completer(cli, {}, "ollama-keeper", "_OLLAMA_KEEPER_COMPLETE").source())
+
+
+def main() -> NoReturn:
+    """Runs the command line and ends the process with the exit code of CONTRACT 7."""
+    try:
+        code = cli.main(prog_name="ollama-keeper", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _dotted(flags: dict[str, str | None]) -> dict[str, object]:
+    """Flags as keys of the configuration: `log_level` is `log.level`."""
+    names = {"log_level": "log.level", "log_format": "log.format"}
+    return {names.get(name, name): value for name, value in flags.items() if value is not None}

@@ -1,0 +1,78 @@
+"""`config show`, `config schema`, `config init`."""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, client, configuration
+from ollama_keeper.config import Server
+from ollama_keeper.config.places import user_file
+from ollama_keeper.config.show import Found, initial, json_schema
+from ollama_keeper.config.show import show as shown
+from ollama_keeper.errors import OllamaError
+
+STDOUT = Path("-")
+
+
+def show(path: Path | None, models: Sequence[str], flags: Mapping[str, object]) -> int:
+    """Prints the configuration in effect."""
+    try:
+        config = configuration(path, models, flags, models_required=False)
+    except Unusable:
+        return EXIT_CONFIG
+    click.echo(shown(config), nl=False)
+    return EXIT_OK
+
+
+def schema() -> int:
+    """Prints the JSON schema of the file."""
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return EXIT_OK
+
+
+def init(output: Path | None, url: str | None, *, force: bool) -> int:
+    """Writes a commented file from what the server has."""
+    try:
+        flags = {"ollama": url} if url else {}
+        (server,) = configuration(None, (), flags, models_required=False).servers[:1]
+        text = asyncio.run(_initial(server))
+    except Unusable:
+        return EXIT_CONFIG
+    except OllamaError as error:
+        click.echo(f"ollama-keeper: {error}\nTry: {error.hint or 'start Ollama, or name it with --ollama URL'}", err=True)
+        return EXIT_NOBODY
+    return _write(output or user_file(os.environ), text, force=force)
+
+
+async def _initial(server: Server) -> str:
+    asked = client(server)
+    try:
+        version, look, tags = await asked.version(), await asked.look(), await asked.tags()
+        resident = {entry.name for entry in look.models}
+        found = [Found(str(entry.name), resident=entry.name in resident, remote=entry.remote) for entry in tags.models]
+    finally:
+        await asked.aclose()
+    return initial(url=server.address.url, version=version, found=found)
+
+
+def _write(path: Path, text: str, *, force: bool) -> int:
+    if path == STDOUT:
+        click.echo(text, nl=False)
+        return EXIT_OK
+    if path.exists() and not force:
+        click.echo(f"ollama-keeper: {path} is there already; write over it with --force, or print with -o -", err=True)
+        return EXIT_SOME_NOT
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        click.echo(f"ollama-keeper: {path} cannot be written: {error.strerror}; choose another place with -o FILE", err=True)
+        return EXIT_SOME_NOT
+    click.echo(f"{path} written; look it through, then: ollama-keeper run")
+    return EXIT_OK
+
+

@@ -1,0 +1,72 @@
+"""`run --dry-run`: what would be sent, and why."""
+
+import asyncio
+import json
+
+import click
+
+from ollama_keeper.commands.once import Watch, watching
+from ollama_keeper.commands.start import EXIT_OK
+from ollama_keeper.config import Config
+from ollama_keeper.core.changes import Change, ServerWaiting
+from ollama_keeper.core.decide import decide
+from ollama_keeper.core.facts import LoadRequest
+from ollama_keeper.core.holds import holds
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.reasons import ServerState
+from ollama_keeper.core.requests import warm_request
+from ollama_keeper.core.states import state_of
+from ollama_keeper.core.turn import wants_load
+from ollama_keeper.ollama.wire import load_body
+from ollama_keeper.store import Store, open_store
+
+FOR_EVER_S = 10 * 365 * 86_400.0
+
+
+def say_what_would_be_sent(config: Config) -> int:
+    """Looks at each server, as long as it takes, and prints a line for each model."""
+    return asyncio.run(_say(config, open_store(config.state_dir, report=_say_waiting, read_only=True)))
+
+
+async def _say(config: Config, store: Store) -> int:
+    async with watching(config, store, say=_say_waiting, dry_run=True) as watch:
+        await watch.until(lambda: _known(watch), timeout_s=FOR_EVER_S)
+        for server in watch.servers:
+            for model in server.memory.models:
+                click.echo(line(model, server.memory, watch.clock.now()))
+    return EXIT_OK
+
+
+def line(model: ModelMemory, memory: ServerMemory, now: Instant) -> str:
+    """One model: what it would be sent first, or why nothing."""
+    about = f"{memory.server}: {model.model}: "
+    if wants_load(model, memory):
+        held = holds(model, memory, now)
+        if held:
+            return f"{about}nothing now: {held[0].reason.value}"
+        return f"{about}would load it: {_request(warm_request(model))}"
+    decision = decide(model, memory, now)
+    if decision.request is not None:
+        return f"{about}would send, because {decision.why.value}: {_request(decision.request)}"
+    state, reason = state_of(model, memory, now)
+    return f"{about}{state.value}{f' ({reason.value})' if reason else ''}: nothing to send, because {decision.why.value}"
+
+
+def _request(request: LoadRequest) -> str:
+    path, body = load_body(request)
+    return f"POST {path} {json.dumps(body, ensure_ascii=False)}"
+
+
+def _known(watch: Watch) -> bool:
+    """Whether all that a decision needs has been learnt of each server."""
+    return all(_answered(server.memory) and not server.asking for server in watch.servers)
+
+
+def _answered(memory: ServerMemory) -> bool:
+    return memory.state is ServerState.UP and memory.tagged is not None
+
+
+def _say_waiting(change: Change) -> None:
+    if isinstance(change, ServerWaiting):
+        click.echo(f"{change.server}: waiting for the server: {change.reason}", err=True)

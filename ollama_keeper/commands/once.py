@@ -1,0 +1,76 @@
+"""Servers watched for the length of one command: the same shell as the daemon's, without jobs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from ollama_keeper.clock import SystemClock
+from ollama_keeper.commands.start import clients
+from ollama_keeper.config import Config
+from ollama_keeper.core.changes import Change
+from ollama_keeper.core.reasons import ServerState
+from ollama_keeper.daemon import restored
+from ollama_keeper.server import Server
+from ollama_keeper.store import Store
+
+Say = Callable[[Change], None]
+
+
+class Watch:
+    """The servers of a configuration while a command runs, and a signal each time that something was learnt."""
+
+    def __init__(self, config: Config, store: Store, *, say: Say, dry_run: bool) -> None:
+        self.changed = asyncio.Event()
+        self.clock = SystemClock()
+        self._clients = clients(config)
+        self.servers = tuple(
+            Server(
+                restored(server, store, self.clock.now()),
+                self._clients[server.address.name],
+                clock=self.clock,
+                report=say,
+                keep=lambda _: self.changed.set(),
+                dry_run=dry_run,
+            )
+            for server in config.servers
+        )
+
+    def nobody_answered(self) -> bool:
+        """Whether not one server has answered yet."""
+        return all(server.memory.state is ServerState.WAITING for server in self.servers)
+
+    async def until(self, done: Callable[[], bool], *, timeout_s: float) -> bool:
+        """Waits until `done()`; False when it is not in time. Asks again at every change and each second."""
+        end = self.clock.now().mono + timeout_s
+        while not done():
+            left = end - self.clock.now().mono
+            if left <= 0:
+                return False
+            self.changed.clear()
+            try:
+                async with asyncio.timeout(min(left, 1.0)):
+                    await self.changed.wait()
+            except TimeoutError:
+                continue
+        return True
+
+    async def close(self) -> None:
+        """Ends what is open and closes the connections."""
+        for server in self.servers:
+            await server.drain(0.0)
+        for client in self._clients.values():
+            await client.aclose()
+
+
+@asynccontextmanager
+async def watching(config: Config, store: Store, *, say: Say, dry_run: bool) -> AsyncIterator[Watch]:
+    """Watches all servers, and loads unless `dry_run`, until the block ends."""
+    watch = Watch(config, store, say=say, dry_run=dry_run)
+    tasks = [asyncio.ensure_future(server.run()) for server in watch.servers]
+    try:
+        yield watch
+    finally:
+        await watch.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,67 @@
+"""What every command begins with: the configuration, its mistakes, clients and the store."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from ollama_keeper.config import Config, load
+from ollama_keeper.config import Server as ServerConfig
+from ollama_keeper.errors import ConfigError
+from ollama_keeper.ollama.client import OllamaClient
+
+EXIT_OK = 0
+EXIT_SOME_NOT = 1
+EXIT_NOBODY = 2
+EXIT_FAULT = 70
+EXIT_CONFIG = 78
+
+
+class Unusable(Exception):  # noqa: N818 - ends a command; not an error that anybody handles
+    """The configuration can never work; its mistakes have been printed."""
+
+
+def configuration(
+    path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, models_required: bool = True
+) -> Config:
+    """The configuration of this call.
+
+    Raises:
+        Unusable: it holds mistakes; all of them are on stderr.
+    """
+    try:
+        return load(path=path, models=models, flags=flags, environ=os.environ, models_required=models_required)
+    except ConfigError as error:
+        complain(error)
+        raise Unusable from error
+
+
+def clients(config: Config) -> dict[str, OllamaClient]:
+    """A client for each server, by its name.
+
+    Raises:
+        Unusable: a token or certificate file cannot be read.
+    """
+    try:
+        return {server.address.name: client(server) for server in config.servers}
+    except ConfigError as error:
+        complain(error)
+        raise Unusable from error
+
+
+def client(server: ServerConfig) -> OllamaClient:
+    """The client of one server."""
+    return OllamaClient(server.address)
+
+
+def complain(error: ConfigError) -> None:
+    """Prints every mistake of a configuration, one a line."""
+    for mistake in error.mistakes:
+        click.echo(f"ollama-keeper: {mistake}", err=True)
+
+
+def interactive() -> bool:
+    """Whether somebody watches stdout on a terminal."""
+    return sys.stdout.isatty()

@@ -1,0 +1,82 @@
+"""`wait`: blocks until every model is resident, and loads nothing."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ollama_keeper.commands.once import Watch, watching
+from ollama_keeper.commands.progress import Progress, progress
+from ollama_keeper.commands.start import (
+    EXIT_CONFIG,
+    EXIT_NOBODY,
+    EXIT_OK,
+    EXIT_SOME_NOT,
+    Unusable,
+    configuration,
+)
+from ollama_keeper.commands.warm import ready_text
+from ollama_keeper.config import Config
+from ollama_keeper.core.memory import ModelMemory
+from ollama_keeper.core.reasons import State
+from ollama_keeper.core.states import state_of
+from ollama_keeper.server import Server
+from ollama_keeper.store import open_store
+
+READY = frozenset({State.READY, State.DEGRADED})
+
+
+def wait(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, timeout_s: float) -> int:
+    """Waits for each model; see `ollama-keeper wait --help`."""
+    try:
+        return asyncio.run(_wait(configuration(path, models, flags), timeout_s))
+    except Unusable:
+        return EXIT_CONFIG
+
+
+async def _wait(config: Config, timeout_s: float) -> int:
+    store = open_store(None, report=lambda _: None)
+    async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
+        with progress(watch.servers) as show:
+            told: set[tuple[str, str]] = set()
+            await watch.until(lambda: _all_told(watch, told, show), timeout_s=timeout_s)
+            return _code(watch, show)
+
+
+def _all_told(watch: Watch, told: set[tuple[str, str]], show: Progress) -> bool:
+    """Tells of models as they become ready; true once nothing is left to wait for."""
+    for server, model in _models(watch):
+        key = server.memory.server, model.model
+        state, _ = state_of(model, server.memory, server.now())
+        if state in READY and key not in told:
+            told.add(key)
+            show.line(f"{key[0]}: {key[1]}: {ready_text(model, state)}")
+    show.refresh()
+    return all(_settled(server, model) for server, model in _models(watch))
+
+
+def _settled(server: Server, model: ModelMemory) -> bool:
+    state, _ = state_of(model, server.memory, server.now())
+    return state in READY or state is State.REFUSED
+
+
+def _code(watch: Watch, show: Progress) -> int:
+    if watch.nobody_answered():
+        for server in watch.servers:
+            failure = server.memory.failure
+            show.line(f"{server.memory.server}: no answer from the server: {failure.value if failure else 'nothing yet'}")
+        return EXIT_NOBODY
+    code = EXIT_OK
+    for server, model in _models(watch):
+        state, reason = state_of(model, server.memory, server.now())
+        if state not in READY:
+            code = EXIT_SOME_NOT
+            why = f"refused ({reason.value})" if state is State.REFUSED and reason else "not resident in time"
+            hint = f"; not pulled: ollama pull {model.model}" if state is State.MISSING else ""
+            show.line(f"{server.memory.server}: {model.model}: {why}{hint}")
+    return code
+
+
+def _models(watch: Watch) -> Iterator[tuple[Server, ModelMemory]]:
+    for server in watch.servers:
+        for model in server.memory.models:
+            yield server, model

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Makes a virtual environment with everything that development needs. Usage: setup.sh DIRECTORY
+set -eu
+venv=$1
+
+if command -v uv >/dev/null 2>&1; then
+    uv venv --quiet --allow-existing --python '>=3.11' "$venv"
+    uv pip sync --quiet --python "$venv/bin/python" --require-hashes requirements/dev.lock
+    uv pip install --quiet --python "$venv/bin/python" --no-deps --editable .
+    exit 0
+fi
+
+for python in python3.13 python3.12 python3.11 python3.14 python3; do
+    if "$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+        "$python" -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.lock
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+        exit 0
+    fi
+done
+
+echo "ollama-keeper needs Python 3.11 or newer with its venv module, or uv; neither was found." >&2
+echo "On Debian and Ubuntu: apt-get install python3-venv" >&2
+exit 1

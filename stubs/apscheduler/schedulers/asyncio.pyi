@@ -1,0 +1,21 @@
+from collections.abc import Callable
+from datetime import tzinfo
+
+from apscheduler.triggers.base import BaseTrigger
+
+class AsyncIOScheduler:
+    def __init__(self, *, timezone: tzinfo) -> None: ...
+    def start(self, paused: bool = ...) -> None: ...
+    def shutdown(self, wait: bool = ...) -> None: ...
+    def add_job(
+        self,
+        func: Callable[[], object],
+        trigger: BaseTrigger,
+        *,
+        id: str,
+        misfire_grace_time: int | None,
+        coalesce: bool,
+        max_instances: int,
+    ) -> object: ...
+    def reschedule_job(self, job_id: str, *, trigger: BaseTrigger) -> object: ...
+    def remove_job(self, job_id: str) -> None: ...
