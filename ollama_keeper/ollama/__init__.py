@@ -1,0 +1,1 @@
+"""All that knows Ollama's wire: requests out, facts in, every failure with a reason."""
