@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 MODELS ?= qwen3:8b nomic-embed-text
 WORKERS ?= auto
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint format bench contract lock dist clean
@@ -28,7 +29,7 @@ lint: $(STAMP) ## style, types, and which module may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 format: $(STAMP) ## formats the code
 	@$(BIN)/ruff check --fix .
@@ -40,12 +41,13 @@ bench: $(STAMP) ## the numbers that we promise, as a table and as bench-results/
 contract: $(STAMP) ## the contract suite; also on OLLAMA_KEEPER_LIVE_URL where set
 	@$(BIN)/python -m pytest -q tests/contract
 
-lock: ## new locks from pyproject.toml; needs uv
-	@uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml -o requirements/runtime.lock
-	@uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --group dev -o requirements/dev.lock
+lock: ## new locks from pyproject.toml, moving no pin without need (UPGRADE=--upgrade moves all); needs uv
+	@command -v uv >/dev/null || { echo "make lock needs uv: see docs.astral.sh/uv" >&2; exit 1; }
+	@$(COMPILE) -o requirements/runtime.lock
+	@$(COMPILE) --group dev -o requirements/dev.lock
 
 dist: $(STAMP) ## wheel and sdist in dist/
-	@$(BIN)/python -m build
+	@$(BIN)/python -m build --no-isolation
 
 clean: ## takes away what make made
 	@rm -rf $(VENV) dist build bench-results .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

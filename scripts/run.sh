@@ -4,13 +4,31 @@ set -eu
 bin=$1
 shift
 
-if "$bin/ollama-keeper" status >/dev/null 2>&1 || [ $? -ne 2 ]; then
+asked=0
+"$bin/ollama-keeper" status >/dev/null 2>&1 || asked=$?
+if [ "$asked" -ne 2 ]; then # 2: nobody answered
     exec "$bin/ollama-keeper" run "$@"
 fi
 
 echo "No Ollama answers at ${OLLAMA_HOST:-127.0.0.1:11434}: running against the simulator." >&2
-"$bin/ollama-keeper" simulate --listen 127.0.0.1:11999 &
-simulator=$!
-trap 'kill "$simulator" 2>/dev/null || true' EXIT
-trap 'exit 0' INT TERM
-"$bin/ollama-keeper" run "$@" --ollama http://127.0.0.1:11999
+port=$("$bin/python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+
+# The keeper takes the place of this shell, so that signals reach it and its exit code is the run's; the simulator ends after it.
+(
+    "$bin/ollama-keeper" simulate --listen "127.0.0.1:$port" &
+    simulator=$!
+    while kill -0 $$ 2>/dev/null; do sleep 1; done
+    kill "$simulator" 2>/dev/null || true
+) </dev/null >&2 &
+
+"$bin/python" - "$port" <<'PYTHON'
+import socket, sys, time
+
+for _ in range(100):
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=1).close()
+        break
+    except OSError:
+        time.sleep(0.1)
+PYTHON
+exec "$bin/ollama-keeper" run "$@" --ollama "http://127.0.0.1:$port"

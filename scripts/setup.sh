@@ -6,15 +6,16 @@ venv=$1
 if command -v uv >/dev/null 2>&1; then
     uv venv --quiet --allow-existing --python '>=3.11' "$venv"
     uv pip sync --quiet --python "$venv/bin/python" --require-hashes requirements/dev.lock
-    uv pip install --quiet --python "$venv/bin/python" --no-deps --editable .
+    uv pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
     exit 0
 fi
 
+# A name on the path may be a shim without an interpreter, and Debian ships Python without what makes an environment.
 for python in python3.13 python3.12 python3.11 python3.14 python3; do
-    if "$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+    if "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
         "$python" -m venv "$venv"
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.lock
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
         exit 0
     fi
 done
