@@ -16,7 +16,7 @@ EXIT_INTERRUPTED = 130
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """A duration with a unit; seconds."""
 
     name = "duration"
@@ -34,7 +34,9 @@ DURATION = Duration()
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=HELP, epilog="Start with: ollama-keeper run MODEL   (no Ollama at hand? ollama-keeper simulate)")
+@click.group(
+    context_settings=HELP, epilog="Start with: ollama-keeper run MODEL   (no Ollama at hand? ollama-keeper simulate)"
+)
 @click.version_option(__version__, "-V", "--version", message="ollama-keeper %(version)s")
 def cli() -> None:
     """Keeps chosen Ollama models resident, without spending a token, and says why when they are not.
@@ -95,14 +97,14 @@ def run(models: tuple[str, ...], config: Path | None, dry_run: bool, **flags: st
     sys.exit(command.run(config, models, _dotted(flags), dry_run=dry_run))
 
 
-@cli.command(epilog="Exit codes: 0 all resident; 1 some not; 2 no server answered; 78 the configuration can never work.")
+@cli.command(
+    epilog="Exit codes: 0 all resident; 1 some not; 2 no server answered; 78 the configuration can never work."
+)
 @configured
 @kept
 @click.option("--wait-server", type=DURATION, default="60s", show_default=True, help="Wait so long for the server.")
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Give up after so long in all.")
-def warm(
-    models: tuple[str, ...], config: Path | None, wait_server: float, timeout: float, **flags: str | None
-) -> None:
+def warm(models: tuple[str, ...], config: Path | None, wait_server: float, timeout: float, **flags: str | None) -> None:
     """Load MODELs once, one at a time, in order of importance, and end.
 
     \b
@@ -115,7 +117,9 @@ def warm(
     sys.exit(command.warm(config, models, _dotted(flags), wait_server_s=wait_server, timeout_s=timeout))
 
 
-@cli.command(epilog="Exit codes: 0 all ready; 1 not in time; 2 no server answered; 78 the configuration can never work.")
+@cli.command(
+    epilog="Exit codes: 0 all ready; 1 not in time; 2 no server answered; 78 the configuration can never work."
+)
 @configured
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Give up after so long.")
 def wait(models: tuple[str, ...], config: Path | None, timeout: float, **flags: str | None) -> None:
@@ -148,9 +152,13 @@ def status(models: tuple[str, ...], config: Path | None, as_json: bool, **flags:
 
 @cli.command()
 @click.option("--listen", default="127.0.0.1:11999", show_default=True, metavar="HOST:PORT", help="Where to listen.")
-@click.option("--models", "catalogue", type=click.Path(path_type=Path), metavar="FILE", help="Models to play, YAML or JSON.")
+@click.option(
+    "--models", "catalogue", type=click.Path(path_type=Path), metavar="FILE", help="Models to play, YAML or JSON."
+)
 @click.option("--version", default="0.33.0", show_default=True, metavar="VERSION", help="Version of Ollama to play.")
-@click.option("--max-loaded", type=click.IntRange(min=0), default=0, metavar="N", help="OLLAMA_MAX_LOADED_MODELS (0: 3).")
+@click.option(
+    "--max-loaded", type=click.IntRange(min=0), default=0, metavar="N", help="OLLAMA_MAX_LOADED_MODELS (0: 3)."
+)
 @click.option("--memory", metavar="SIZE", help="GPU memory, such as 24GiB.")
 @click.option("--load-time", type=DURATION, metavar="TIME", help="Time that every load takes.")
 def simulate(listen: str, catalogue: Path | None, **settings: Any) -> None:

@@ -11,6 +11,7 @@ from ollama_keeper.clock import Clock, wall_step
 from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.core.changes import (
+    Change,
     ClockJumped,
     ConfigLoaded,
     KeeperStarted,
@@ -155,7 +156,7 @@ class Daemon:
 
     # --- events and what is kept --------------------------------------------------------------------------------------
 
-    def _take(self, change: object) -> None:
+    def _take(self, change: Change) -> None:
         self._summary.take(change)
         self._reports.take(change, self._clock.now().wall)
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, client, configuration
+from ollama_keeper.commands.start import (
+    EXIT_CONFIG,
+    EXIT_NOBODY,
+    EXIT_OK,
+    EXIT_SOME_NOT,
+    Unusable,
+    client,
+    configuration,
+)
 from ollama_keeper.config import Server
 from ollama_keeper.config.places import user_file
 from ollama_keeper.config.show import Found, initial, json_schema
@@ -43,7 +51,9 @@ def init(output: Path | None, url: str | None, *, force: bool) -> int:
     except Unusable:
         return EXIT_CONFIG
     except OllamaError as error:
-        click.echo(f"ollama-keeper: {error}\nTry: {error.hint or 'start Ollama, or name it with --ollama URL'}", err=True)
+        click.echo(
+            f"ollama-keeper: {error}\nTry: {error.hint or 'start Ollama, or name it with --ollama URL'}", err=True
+        )
         return EXIT_NOBODY
     return _write(output or user_file(os.environ), text, force=force)
 
@@ -70,9 +80,9 @@ def _write(path: Path, text: str, *, force: bool) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        click.echo(f"ollama-keeper: {path} cannot be written: {error.strerror}; choose another place with -o FILE", err=True)
+        click.echo(
+            f"ollama-keeper: {path} cannot be written: {error.strerror}; choose another place with -o FILE", err=True
+        )
         return EXIT_SOME_NOT
     click.echo(f"{path} written; look it through, then: ollama-keeper run")
     return EXIT_OK
-
-

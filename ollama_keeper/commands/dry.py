@@ -50,7 +50,9 @@ def line(model: ModelMemory, memory: ServerMemory, now: Instant) -> str:
     if decision.request is not None:
         return f"{about}would send, because {decision.why.value}: {_request(decision.request)}"
     state, reason = state_of(model, memory, now)
-    return f"{about}{state.value}{f' ({reason.value})' if reason else ''}: nothing to send, because {decision.why.value}"
+    return (
+        f"{about}{state.value}{f' ({reason.value})' if reason else ''}: nothing to send, because {decision.why.value}"
+    )
 
 
 def _request(request: LoadRequest) -> str:

@@ -80,7 +80,9 @@ def _line(model: ModelMemory, server: Server) -> str | None:
     load = server.memory.opened(model.model)
     if state is State.LOADING and load is not None:
         usual = f", usually {show_duration(model.shortest_load_s)}" if model.shortest_load_s else ""
-        return f"  {server.memory.server}: {model.model}: loading, {show_duration(server.now().since(load.since))}{usual}"
+        return (
+            f"  {server.memory.server}: {model.model}: loading, {show_duration(server.now().since(load.since))}{usual}"
+        )
     if state in {State.READY, State.DEGRADED, State.REFUSED}:
         return None
     return f"  {server.memory.server}: {model.model}: {state.value}{f' ({reason.value})' if reason else ''}"

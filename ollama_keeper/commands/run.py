@@ -12,6 +12,7 @@ from ollama_keeper.commands.dry import say_what_would_be_sent
 from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_FAULT, EXIT_OK, Unusable, clients, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.daemon import Broken, Daemon, Parts
+from ollama_keeper.ollama.client import OllamaClient
 from ollama_keeper.report import Reports
 from ollama_keeper.report.log import Log, open_log
 from ollama_keeper.store import open_store
@@ -36,24 +37,25 @@ def run(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *
         log.close(FLUSH_S)
 
 
-async def _serve(config: Config, made: Mapping[str, object], log: Log) -> int:
+async def _serve(config: Config, made: Mapping[str, OllamaClient], log: Log) -> int:
     reports = Reports(log)
     clock = SystemClock()
     store = open_store(config.state_dir, report=lambda change: reports.take(change, clock.now().wall))
-    parts = Parts(reports, store, clock, client=lambda server: made[server.address.name])  # type: ignore[arg-type, return-value]
+    parts = Parts(reports, store, clock, client=lambda server: made[server.address.name])
     daemon = Daemon(config, parts)
     _stop_on_signals(daemon, log)
+    code = EXIT_OK
     try:
         await daemon.run()
     except* Broken as group:
+        code = EXIT_FAULT
         for error in group.exceptions:
             log.message("error", "keeper.broken", error=str(error), hint="a fault of ollama-keeper: please report it")
-        return EXIT_FAULT
     finally:
         store.close(FLUSH_S)
         for client in made.values():
-            await client.aclose()  # type: ignore[attr-defined]
-    return EXIT_OK
+            await client.aclose()
+    return code
 
 
 def _stop_on_signals(daemon: Daemon, log: Log) -> None:

@@ -15,6 +15,7 @@ from ollama_keeper.ollama.client import OllamaClient
 EXIT_OK = 0
 EXIT_SOME_NOT = 1
 EXIT_NOBODY = 2
+EXIT_USAGE = 64
 EXIT_FAULT = 70
 EXIT_CONFIG = 78
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -71,7 +72,15 @@ def rows_of(memory: ServerMemory, now: Instant) -> list[Row]:
     """The wanted models of a server in the order of their ranks, then its guests."""
     wanted = [_wanted(model, memory, now) for model in memory.models]
     guests = [
-        Row(memory.server, guest.listed.text, GUEST, None, resident=True, required=False, **_listed(guest.listed, memory, now))
+        Row(
+            memory.server,
+            guest.listed.text,
+            GUEST,
+            None,
+            resident=True,
+            required=False,
+            **_listed(guest.listed, memory, now),
+        )
         for guest in memory.guests()
     ]
     return [*wanted, *guests]
@@ -93,7 +102,7 @@ def _wanted(model: ModelMemory, memory: ServerMemory, now: Instant) -> Row:
     )
 
 
-def _listed(listed: Listed, memory: ServerMemory, now: Instant) -> dict[str, object]:
+def _listed(listed: Listed, memory: ServerMemory, now: Instant) -> dict[str, Any]:
     left_s = memory.remaining_s(listed, now)
     return {
         "until": "forever" if pinned(left_s) else listed.expires_at.isoformat(timespec="seconds"),
@@ -130,7 +139,9 @@ def _json(watch: Watch, rows: Sequence[Row]) -> str:
         }
         for server in watch.servers
     ]
-    return json.dumps({"version": 1, "servers": servers, "models": [asdict(row) for row in rows]}, indent=2, ensure_ascii=False)
+    return json.dumps(
+        {"version": 1, "servers": servers, "models": [asdict(row) for row in rows]}, indent=2, ensure_ascii=False
+    )
 
 
 def _table(watch: Watch, rows: Sequence[Row]) -> str:
@@ -141,7 +152,9 @@ def _table(watch: Watch, rows: Sequence[Row]) -> str:
         cells = [_HEAD, *(_cells(row) for row in rows)]
         cells = [line if several else line[1:] for line in cells]
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-        lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+        lines = [
+            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
+        ]
     for server in watch.servers:
         memory = server.memory
         if memory.state is ServerState.WAITING:

@@ -63,7 +63,9 @@ def _code(watch: Watch, show: Progress) -> int:
     if watch.nobody_answered():
         for server in watch.servers:
             failure = server.memory.failure
-            show.line(f"{server.memory.server}: no answer from the server: {failure.value if failure else 'nothing yet'}")
+            show.line(
+                f"{server.memory.server}: no answer from the server: {failure.value if failure else 'nothing yet'}"
+            )
         return EXIT_NOBODY
     code = EXIT_OK
     for server, model in _models(watch):

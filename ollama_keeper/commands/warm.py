@@ -73,7 +73,9 @@ async def _warm(config: Config, wait_server_s: float, timeout_s: float) -> int:
         store.close(2.0)
 
 
-async def _until_all(watch: Watch, outcomes: Outcomes, show: Progress, *, wait_server_s: float, timeout_s: float) -> int:
+async def _until_all(
+    watch: Watch, outcomes: Outcomes, show: Progress, *, wait_server_s: float, timeout_s: float
+) -> int:
     def settled() -> bool:
         for server in watch.servers:
             for model in server.memory.models:
@@ -124,12 +126,14 @@ def _give_up(watch: Watch, outcomes: Outcomes, show: Progress) -> None:
             if key not in outcomes.told:
                 failure = server.memory.failure
                 silent = server.memory.state is ServerState.WAITING
-                why = f"no answer from the server: {failure.value if failure else 'nothing yet'}" if silent else "not in time"
+                why = (
+                    f"no answer from the server: {failure.value if failure else 'nothing yet'}"
+                    if silent
+                    else "not in time"
+                )
                 _tell(key, why, outcomes, show)
 
 
 def _tell(key: tuple[str, str], text: str, outcomes: Outcomes, show: Progress) -> None:
     outcomes.told[key] = text
     show.line(f"{key[0]}: {key[1]}: {text}")
-
-

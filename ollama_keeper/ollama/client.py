@@ -201,14 +201,22 @@ class OllamaClient:
 
     def _refuse(self, response: httpx.Response, body: bytes, operation: str) -> NoReturn:
         reason = look_failure(response.status_code, body)
-        detail = f"to {_host(response.headers.get('location', ''))}" if reason is Failure.REDIRECT else _said(response, body)
-        self._fail(operation, reason, detail=detail, status=response.status_code, retry_after_s=_retry_after_s(response))
+        detail = (
+            f"to {_host(response.headers.get('location', ''))}" if reason is Failure.REDIRECT else _said(response, body)
+        )
+        self._fail(
+            operation, reason, detail=detail, status=response.status_code, retry_after_s=_retry_after_s(response)
+        )
 
     def _refuse_load(self, response: httpx.Response, body: bytes, operation: str) -> NoReturn:
         text = error_text(body)
         reason = load_failure(response.status_code, text)
         self._fail(
-            operation, reason, detail=_said(response, body), status=response.status_code, retry_after_s=_retry_after_s(response)
+            operation,
+            reason,
+            detail=_said(response, body),
+            status=response.status_code,
+            retry_after_s=_retry_after_s(response),
         )
 
     def _fail(
@@ -262,7 +270,9 @@ def transport_failure(error: BaseException) -> Failure:
             return Failure.CONNECT_REFUSED
         if isinstance(cause, ConnectionResetError | BrokenPipeError):
             return Failure.RESET
-    return next((reason for cause in chain for kind, reason in _TRANSPORT if isinstance(cause, kind)), Failure.UNREACHABLE)
+    return next(
+        (reason for cause in chain for kind, reason in _TRANSPORT if isinstance(cause, kind)), Failure.UNREACHABLE
+    )
 
 
 _TRANSPORT: tuple[tuple[type[BaseException], Failure], ...] = (

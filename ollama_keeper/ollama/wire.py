@@ -181,7 +181,9 @@ def _pulled(raw: object) -> Pulled | None:
         name = parse_name(entry.get("name") or entry["model"])
     except (BadName, KeyError, TypeError, AttributeError):
         return None
-    return Pulled(name, str(entry.get("digest") or ""), remote=bool(entry.get("remote_host") or entry.get("remote_model")))
+    return Pulled(
+        name, str(entry.get("digest") or ""), remote=bool(entry.get("remote_host") or entry.get("remote_model"))
+    )
 
 
 def _mapping(raw: object) -> Json:

@@ -37,7 +37,11 @@ def words(cell: str) -> list[str]:
 
 
 EVENTS = {row[0].strip("`"): row for row in table("5. Events")}
-CLASSES = {kind.event: kind for kind in vars(changes).values() if isinstance(kind, type) and issubclass(kind, Change) and kind is not Change}
+CLASSES = {
+    kind.event: kind
+    for kind in vars(changes).values()
+    if isinstance(kind, type) and issubclass(kind, Change) and kind is not Change
+}
 
 
 def test_the_states_are_those_of_the_table_in_its_order() -> None:
@@ -55,7 +59,9 @@ def test_the_reasons_of_a_state_are_those_of_its_row(row: list[str]) -> None:
     if of in known:
         assert values == {value.value for value in known[of]}
     elif of == "backing_off":
-        assert values | {failure.value for failure in Failure} == {reason.value for reason in REASONS_OF[State.BACKING_OFF]}
+        assert values | {failure.value for failure in Failure} == {
+            reason.value for reason in REASONS_OF[State.BACKING_OFF]
+        }
     elif of == "loading":
         assert REASONS_OF[State.LOADING] == set(Cause)
     else:

@@ -152,7 +152,9 @@ def test_a_lease_with_the_context_of_our_own_load_is_taken_over_with_our_options
 @pytest.mark.parametrize(
     ("version", "shown", "context", "why"),
     [
-        pytest.param("0.24.0", Shown(Kind.COMPLETION, "w", 8_192), 8_192, Why.UNSAFE_OPTIONS, id="0.24-shows-it-clamped"),
+        pytest.param(
+            "0.24.0", Shown(Kind.COMPLETION, "w", 8_192), 8_192, Why.UNSAFE_OPTIONS, id="0.24-shows-it-clamped"
+        ),
         pytest.param("0.24.0", Shown(Kind.COMPLETION, "w", 8_192), 4_096, Why.IDLE_LEASE, id="0.24-below-trained"),
         pytest.param("0.33.0", Shown(Kind.EMBEDDER, "w", 512), 512, Why.UNSAFE_OPTIONS, id="small-embedder"),
         pytest.param("0.33.0", Shown(Kind.EMBEDDER, "w", 8_192), 2_048, Why.IDLE_LEASE, id="embedder-from-2048-up"),
@@ -161,7 +163,9 @@ def test_a_lease_with_the_context_of_our_own_load_is_taken_over_with_our_options
         pytest.param("0.0.0", Shown(Kind.COMPLETION, "w", 8_192), 8_192, Why.IDLE_LEASE, id="source-build-is-newest"),
     ],
 )
-def test_a_take_over_is_made_only_where_the_echo_is_safe(version: str, shown: Shown, context: int | None, why: Why) -> None:
+def test_a_take_over_is_made_only_where_the_echo_is_safe(
+    version: str, shown: Shown, context: int | None, why: Why
+) -> None:
     story = Story((wanted("a"),), version=version, kinds={"a": shown})
     entry = listed("a", 300, context=context)
     assert story.begins(entry).looks_until(75, entry).decides("a").why is why

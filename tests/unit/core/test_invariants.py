@@ -58,7 +58,9 @@ facts = st.one_of(
     st.builds(IdleTested, st.sampled_from(["a", "b"]), idle=st.booleans()),
 )
 OWN = ("load", "touch", "answer", "fail", "stop")
-steps = st.lists(st.tuples(st.sampled_from([0.001, 1.0, 14.0, 61.0, 700.0]), st.one_of(facts, st.sampled_from(OWN))), max_size=40)
+steps = st.lists(
+    st.tuples(st.sampled_from([0.001, 1.0, 14.0, 61.0, 700.0]), st.one_of(facts, st.sampled_from(OWN))), max_size=40
+)
 
 
 def begun() -> Story:

@@ -32,7 +32,9 @@ def test_loads_go_by_priority_then_by_the_order_given() -> None:
 
 
 def test_pins_of_lower_priority_get_shorter_centuries() -> None:
-    policies = ranked((wanted("x", priority=5), wanted("y", priority=9), wanted("z", priority=7), wanted("l", lease_s=90.0)))
+    policies = ranked(
+        (wanted("x", priority=5), wanted("y", priority=9), wanted("z", priority=7), wanted("l", lease_s=90.0))
+    )
     assert [(policy.model, policy.keep_alive) for policy in policies] == [
         ("l", 90),
         ("y", -1),
