@@ -1,0 +1,100 @@
+"""A simulated server on a socket of its own, in real time."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import uvicorn
+
+from ollama_keeper.simulator.answers import Cut
+from ollama_keeper.simulator.simulator import Simulator
+from ollama_keeper.simulator.state import Settings, StoredModel
+
+BACKLOG = 2048
+
+
+def serve(
+    listen: str,
+    models: Iterable[StoredModel] | None = None,
+    settings: Settings | None = None,
+    *,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Run a simulated server until it is told to stop.
+
+    Args:
+        listen: `HOST:PORT`; port 0 takes a free one.
+        models: what is stored, by default the default catalogue.
+        settings: how the server is started.
+        announce: told the address, `http://HOST:PORT`, once it listens.
+
+    Raises:
+        OSError: the address is taken, or none of this machine's.
+        ValueError: `listen` is no address.
+    """
+    with open_socket(listen) as bound:
+        announce(f"http://{address_of(bound)}")
+        asyncio.run(run(Simulator(models, settings), bound))
+
+
+async def run(simulator: Simulator, bound: socket.socket) -> None:
+    """Serve a simulator on a bound socket, in the running loop, until a signal or a cancellation."""
+    server = _Uvicorn(simulator)
+    await server.serve(sockets=[bound])
+
+
+def open_socket(listen: str) -> socket.socket:
+    """A listening socket that sends small answers at once.
+
+    Raises:
+        OSError: the address is taken, or none of this machine's.
+        ValueError: `listen` is no address.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdigit():
+        msg = f"{listen!r} is not HOST:PORT"
+        raise ValueError(msg)
+    bare = host.strip("[]") or "127.0.0.1"
+    bound = socket.create_server((bare, int(port)), family=_family(bare), backlog=BACKLOG)
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """`HOST:PORT` of a bound socket."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class _Uvicorn(uvicorn.Server):
+    """Closes the connection where the simulator cuts it, instead of answering 500."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        config = uvicorn.Config(
+            self._app,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
+        self._simulator = simulator
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._simulator(scope, receive, send)
+        except Cut:
+            self._abort(scope["client"])
+            await asyncio.sleep(0.05)  # until the protocol has noticed; an answer now goes nowhere
+
+    def _abort(self, client: object) -> None:
+        for connection in list(self.server_state.connections):
+            if getattr(connection, "client", None) == client:
+                connection.transport.abort()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
