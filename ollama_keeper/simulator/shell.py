@@ -143,6 +143,12 @@ class Shell:
                 future.cancel()
         self.step(Left(request))
 
+    def halt(self) -> None:
+        """Nothing happens by itself any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def kill_work(self, requests: Iterable[int], text: str = DIED) -> None:
         """Let generations fail with a text."""
         for request in requests:
@@ -203,9 +209,7 @@ class Shell:
         return runner.child if runner else Child.DEAD
 
     def _rearm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.halt()
         due = next_due(self.state)
         if due is not None:
             self._timer = asyncio.get_running_loop().call_at(due / SECOND, self._wake, due)

@@ -114,6 +114,14 @@ class Simulator(Server):
         """Args: models: what is stored, by default the default catalogue. registry: what can be pulled beside."""
         stored = default_models() if models is None else tuple(models)
         super().__init__(stored, settings, default_registry() if registry is None else registry)
+        self._clients: set[asyncio.Task[tuple[int, bytes]]] = set()
+
+    async def close(self) -> None:
+        """Let its own clients hang up, and nothing happen any more."""
+        for task in self._clients:
+            task.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        self.halt()
 
     # --- what is true now ---------------------------------------------------------------------------------------------
 
@@ -348,7 +356,10 @@ class Simulator(Server):
         body: dict[str, object] = {"model": model, "stream": False, **_content(path, said)}
         body |= {} if keep_alive is ... else {"keep_alive": keep_alive}
         body |= {"options": asked} if asked else {}
-        return asyncio.get_running_loop().create_task(self._ask(path, body, hang_up_s, who))
+        task = asyncio.get_running_loop().create_task(self._ask(path, body, hang_up_s, who))
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
+        return task
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

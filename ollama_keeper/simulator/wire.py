@@ -42,8 +42,8 @@ def processes(entries: Iterable[Listed]) -> dict[str, object]:
 
 
 def tags(models: Iterable[StoredModel], version: Version) -> dict[str, object]:
-    """The body of `/api/tags`, newest first."""
-    newest = sorted(models, key=lambda model: -model.modified_at)
+    """The body of `/api/tags`, newest first, by the second."""
+    newest = sorted(models, key=lambda model: -(model.modified_at // SECOND))
     return {"models": [_tag(model, version) for model in newest]}
 
 

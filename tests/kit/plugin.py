@@ -1,6 +1,5 @@
 """Fixtures and the loop for tests in virtual time; a directory's conftest imports what it wants of them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import httpx
@@ -21,9 +20,23 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
 
 
 @pytest.fixture
-def sim() -> Simulator:
+async def make_sim() -> AsyncIterator[Callable[..., Simulator]]:
+    """Makes servers, with the arguments of `Simulator`; they are closed after the test."""
+    made: list[Simulator] = []
+
+    def make(*models: object, **arguments: object) -> Simulator:
+        made.append(Simulator(*models, **arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for simulator in made:
+        await simulator.close()
+
+
+@pytest.fixture
+async def sim(make_sim: Callable[..., Simulator]) -> Simulator:
     """A server with the default models, and nothing loaded."""
-    return Simulator()
+    return make_sim()
 
 
 @pytest.fixture
@@ -43,15 +56,6 @@ async def http(network: SimTransport) -> AsyncIterator[httpx.AsyncClient]:
     """A client of `sim`, with no limits on time."""
     async with httpx.AsyncClient(transport=network, base_url=BASE_URL, timeout=None) as client:
         yield client
-
-
-@pytest.fixture
-async def no_leftovers() -> AsyncIterator[None]:
-    """Refuse tasks that a test leaves behind."""
-    before = asyncio.all_tasks()
-    yield
-    left = [task for task in asyncio.all_tasks() - before if not task.done()]
-    assert not left, f"left behind: {[task.get_name() for task in left]} {left}"
 
 
 @pytest.fixture
