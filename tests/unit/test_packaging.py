@@ -89,8 +89,8 @@ def skeleton(tmp_path: Path) -> Path:
         copy = tmp_path / module.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.touch()
-    for module, text in ALLOWED.items():
-        (tmp_path / "ollama_keeper" / module).write_text(f"{text}\n")
+    for name, text in ALLOWED.items():
+        (tmp_path / "ollama_keeper" / name).write_text(f"{text}\n")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -160,9 +160,9 @@ def test_set_up_without_a_fit_python_says_what_is_needed(tmp_path: Path) -> None
 def test_set_up_passes_over_a_shim_without_an_interpreter(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     executable(tmp_path / "bin/python3.13", "exit 127")
-    executable(tmp_path / "bin/python3.11", f'[ "$1" = -c ] || echo "$@" >> {tmp_path}/asked; [ "$1" = -c ] || exit 9')
+    executable(tmp_path / "bin/python3.11", f'[ "$1" = -c ] || {{ echo "$@" >> {tmp_path}/asked; exit 9; }}')
     assert set_up(tmp_path).returncode == 9
-    assert (tmp_path / "asked").read_text() == f"-m venv {tmp_path}/venv\n"
+    assert (tmp_path / "asked").read_text() == f"-m venv --clear {tmp_path}/venv\n"
 
 
 def test_set_up_prefers_uv(tmp_path: Path) -> None:
@@ -170,6 +170,15 @@ def test_set_up_prefers_uv(tmp_path: Path) -> None:
     executable(tmp_path / "bin/uv", f'echo "$1 $2" >> {tmp_path}/asked')
     assert set_up(tmp_path).returncode == 0
     assert (tmp_path / "asked").read_text() == "venv --quiet\npip sync\npip install\n"
+
+
+def test_set_up_goes_on_with_venv_where_uv_fails(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    executable(tmp_path / "bin/uv", "exit 2")
+    executable(tmp_path / "bin/python3", f'[ "$1" = -c ] || {{ echo "$@" >> {tmp_path}/asked; exit 9; }}')
+    done = set_up(tmp_path)
+    assert (done.returncode, done.stderr) == (9, "uv could not make the environment: trying Python's own venv.\n")
+    assert (tmp_path / "asked").read_text() == f"-m venv --clear {tmp_path}/venv\n"
 
 
 def test_make_help_tells_of_every_target() -> None:
@@ -217,7 +226,7 @@ def test_systemd_complains_of_a_misspelt_key(unit: Path) -> None:
 )
 def test_the_unit_s_exposure_stays_within_1_2(unit: Path, line: str, exit_code: int) -> None:
     unit.write_text(unit.read_text().replace(line, ""))
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=12", unit]
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=12", str(unit)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == exit_code
 
 
