@@ -1,62 +1,97 @@
-"""The log: one line a change, JSON in a pipe, for eyes on a terminal; our lines and the libraries' through one chain."""
+"""The log: one line a change, JSON in a pipe, for eyes on a terminal; our lines and the libraries' through one chain.
+
+Lines are made where they are told, and written by a thread of their own: whoever reads stdout, or does not, never
+delays the keeper.
+"""
 
 import logging
-import os
-import re
-import sys
+import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from enum import Enum
-from typing import Any, Literal, TextIO
+from functools import partial
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any, TextIO
 
 import structlog
 
+from ollama_keeper.clock import SystemClock
 from ollama_keeper.core.changes import Change, LogDropped
-from ollama_keeper.report.console import render as for_eyes
+from ollama_keeper.errors import printable
+from ollama_keeper.report.console import said
+from ollama_keeper.report.flood import Flood
+from ollama_keeper.report.output import Format, Output
+from ollama_keeper.report.plain import plain, stamp
+from ollama_keeper.report.sink import Sink
 from ollama_keeper.report.writer import Writer
 
-Format = Literal["auto", "json", "console"]
+NAME = "ollama_keeper"
 QUIET = ("httpx", "httpcore", "apscheduler", "uvicorn", "asyncio")
-PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
-_SECRETS = re.compile(r"(?i)(bearer\s+)[^\s\"',]+|(://)[^/\s@\"']+@")
+"""Libraries of which only warnings are told; httpx and httpcore print whole URLs, tokens included."""
 
 EventDict = MutableMapping[str, Any]
 
 
 class Log:
-    """Takes changes and writes a line each.
+    """Takes changes and writes a line each; any thread may call it.
 
     Args:
         writer: where lines go.
-        level: lines below are not made.
+        handler: joins our logger and those of the libraries to the writer until `close`.
+        fields: what a line has of a change.
     """
 
-    def __init__(self, writer: Writer, *, level: str) -> None:
+    def __init__(
+        self, writer: Writer, handler: logging.Handler, *, fields: Callable[[Change], Mapping[str, object]]
+    ) -> None:
         self._writer = writer
-        self._level = logging.getLevelNamesMapping()[level.upper()]
-        self._logger = structlog.stdlib.get_logger("ollama_keeper")
+        self._handler = handler
+        self._fields = fields
+        self._flood = Flood()
+        self._lock = threading.Lock()
+        self._logger = structlog.wrap_logger(
+            logging.getLogger(NAME),
+            processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
 
     @property
     def dropped(self) -> int:
         """Lines lost so far."""
         return self._writer.dropped
 
+    @property
+    def off(self) -> bool:
+        """Whether nobody reads the log any more."""
+        return self._writer.off
+
     def take(self, change: Change, at: datetime) -> None:
-        """Writes the line of a change."""
-        self._line(change.level, change.event, {"ts": stamp(at), **change.told()})
+        """Writes the line of a change; of a flood of the same one, a few a minute and a count of the rest."""
+        with self._lock:
+            told = self._flood.told(change, at)
+        for line in told:
+            self._tell(*line)
 
     def message(self, level: str, event: str, **fields: object) -> None:
         """A line that belongs to no change of a model or server."""
         self._line(level, event, fields)
 
     def close(self, timeout_s: float) -> None:
-        """Writes what is queued, for `timeout_s` at most."""
+        """Writes what is queued, for `timeout_s` at most; what is told later is not written."""
+        with self._lock:
+            rest = self._flood.rest()
+        for line in rest:
+            self._tell(*line)
+        logging.getLogger().removeHandler(self._handler)
         self._writer.close(timeout_s)
 
+    def _tell(self, change: Change, at: datetime, repeated: int) -> None:
+        if self._logger.isEnabledFor(_number(change.level)):
+            fields = {"ts": stamp(at), **self._fields(change)}
+            self._line(change.level, change.event, {**fields, "repeated": repeated} if repeated else fields)
+
     def _line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
-        number = logging.getLevelNamesMapping()[level.upper()]
-        if number >= self._level:
-            self._logger.log(number, event, **fields)
+        self._logger.log(_number(level), event, **fields)
 
 
 class _ToWriter(logging.Handler):
@@ -68,118 +103,93 @@ class _ToWriter(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._writer.put(self.format(record), debug=record.levelno <= logging.DEBUG)
-        except Exception:  # noqa: BLE001 - a line that cannot be made must not stop what it tells of
-            self._writer.put(f'{{"event":"log.unprintable","logger":"{record.name}"}}', debug=False)
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a line that cannot be made is lost, and disturbs nobody
+            self._writer.lose(1)
+        else:
+            self._writer.put(line, debug=record.levelno <= logging.DEBUG)
 
 
-def open_log(*, level: str, format: Format, stream: TextIO) -> Log:  # noqa: A002 - the key's name
+def open_log(*, level: str, format: Format, stream: TextIO | None) -> Log:  # noqa: A002 - the key's name
     """Sets logging up for this process, all of it, and gives the log.
 
     Args:
-        level: debug, info, warning or error.
+        level: debug, info, warning or error; of ours and of the libraries.
         format: auto is json unless `stream` is a terminal.
+        stream: written to until the log is closed; None where the process has none.
     """
-    console = format == "console" or (format == "auto" and stream.isatty())
-    render = _console(stream) if console else _json(prefix=_in_journal(stream))
-    writer = Writer(stream, told=lambda lost: render(None, "warning", _lost(lost)))
+    output = Output(format, stream)
+    fields = said if output.for_eyes else Change.told
+    writer = Writer(Sink(stream, encoding=output.encoding), told=partial(_lost, output, fields))
     handler = _ToWriter(writer)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
-            processors=[
-                structlog.stdlib.add_log_level,
-                _stamped,
-                _one_line_errors,
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _ordered,
-                _plain,
-                render,
-            ],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    handler.setFormatter(_formatter(output))
+    handler.setLevel(level.upper())
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    structlog.configure(
-        processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
+    return Log(writer, handler, fields=fields)
+
+
+def _formatter(output: Output) -> logging.Formatter:
+    """The chain of every line: what it is, when, how bad; then its other fields as plain values."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_logger_name, _short],
+        processors=[
+            structlog.stdlib.add_log_level,
+            _stamped,
+            _one_line_errors,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _in_order,
+            lambda _, __, event: output.line(event),
+        ],
     )
-    return Log(writer, level=level)
 
 
-def stamp(at: datetime) -> str:
-    """RFC 3339, UTC, milliseconds, `Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _lost(output: Output, fields: Callable[[Change], Mapping[str, object]], records: int) -> str:
+    change = LogDropped(records=records)
+    now = SystemClock().now().wall
+    return output.line({"ts": stamp(now), "level": change.level, "event": change.event, **fields(change)})
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+# --- processors -------------------------------------------------------------------------------------------------------
+
+
+def _short(_: object, __: str, event: EventDict) -> EventDict:
+    """A library's text is foreign text: one line of bounded length. uvicorn's coloured copy of it is left out."""
+    event["event"] = printable(str(event["event"]))
+    event.pop("color_message", None)
+    return event
 
 
 def _stamped(_: object, __: str, event: EventDict) -> EventDict:
-    event.setdefault("ts", stamp(datetime.now(UTC)))  # of a library's line; ours bring their own
+    """Lines of changes bring their own time; others have that of their record."""
+    if "ts" not in event:
+        event["ts"] = stamp(datetime.fromtimestamp(event["_record"].created, UTC))
     return event
 
 
 def _one_line_errors(_: object, __: str, event: EventDict) -> EventDict:
-    """An exception of a library is told by its name and text; a traceback is for debugging only."""
-    info = event.pop("exc_info", None)
-    error = info[1] if isinstance(info, tuple) else sys.exc_info()[1] if info else None
-    if error is not None:
-        event["error"] = repr(error)
+    """An exception is told by its text and place, never by a traceback, which might show what it holds."""
+    error = event.pop("exc_info", None)
+    error = error[1] if isinstance(error, tuple) else error
+    event.pop("exception", None)
+    if isinstance(error, BaseException):
+        event["error"] = printable(repr(error))
+        event["where"] = where(error)
     return event
 
 
-def _ordered(_: object, __: str, event: EventDict) -> EventDict:
+def where(error: BaseException) -> str:
+    """File and line that raised an error: `fold.py:123`; empty where it was never raised."""
+    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    return f"{Path(places[-1][0]).name}:{places[-1][1]}" if places else ""
+
+
+def _in_order(_: object, __: str, event: EventDict) -> EventDict:
     first = {key: event.pop(key) for key in ("ts", "level", "event") if key in event}
-    return {**first, **event}
-
-
-def _plain(_: object, __: str, event: EventDict) -> EventDict:
-    """Values as the line shows them, with secrets taken out last of all."""
-    return {key: _value(value) for key, value in event.items()}
-
-
-def _value(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return stamp(value) if value.year < 9_000 else str(value)
-    if isinstance(value, float):
-        return round(value, 3)
-    if isinstance(value, str):
-        return _SECRETS.sub(r"\1\2[redacted]", value) if "earer" in value or "@" in value else value
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _json(*, prefix: bool) -> Callable[[object, str, EventDict], str]:
-    render = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-
-    def line(logger: object, name: str, event: EventDict) -> str:
-        text = str(render(logger, name, event))
-        return f"<{PRIORITIES.get(str(event.get('level')), 6)}>{text}" if prefix else text
-
-    return line
-
-
-def _console(stream: TextIO) -> Callable[[object, str, EventDict], str]:
-    colours = stream.isatty() and not os.environ.get("NO_COLOR")
-
-    def line(_: object, __: str, event: EventDict) -> str:
-        return for_eyes(event, colours=colours)
-
-    return line
-
-
-def _lost(records: int) -> EventDict:
-    change = LogDropped(records=records)
-    return {"ts": stamp(datetime.now(UTC)), "level": change.level, "event": change.event, **change.told()}
-
-
-def _in_journal(stream: TextIO) -> bool:
-    """Whether systemd's journal reads the stream: its lines then begin with their priority."""
-    named = os.environ.get("JOURNAL_STREAM", "")
-    try:
-        status = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return False
-    return named == f"{status.st_dev}:{status.st_ino}"
+    return {key: plain(value) for key, value in {**first, **event}.items()}

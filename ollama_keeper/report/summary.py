@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ollama_keeper.core.changes import Change, KeeperSummary, ModelLost, WarmStarted
+from ollama_keeper.core.reasons import Reason
 
 
 class Summary:
@@ -12,9 +13,9 @@ class Summary:
         self._begin()
 
     def take(self, change: Change) -> None:
-        """Counts a change."""
+        """Counts a change; a model that we gave back is no loss."""
         self._warms += isinstance(change, WarmStarted)
-        self._losses += isinstance(change, ModelLost)
+        self._losses += isinstance(change, ModelLost) and change.reason is not Reason.RELEASED
 
     def count(self, *, checks: int, looks: int, pings: int) -> None:
         """Adds what the shells did."""

@@ -1,9 +1,11 @@
-"""Lines to a stream through a bounded queue and one thread: a blocked or closed stdout never stops the loop."""
+"""Lines to a sink through a bounded queue and one thread: a blocked, closed or full stdout never stops the loop."""
 
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TextIO
+from itertools import count
+
+from ollama_keeper.report.sink import Gone, Sink
 
 LINES = 10_000
 
@@ -11,34 +13,54 @@ LINES = 10_000
 class Writer:
     """Writes lines in order, in its own thread.
 
-    Full: the oldest debug line is dropped, else the oldest line; losses are counted and told when the stream drains. A
-    stream that fails (closed, disk full) takes nothing more until it works again; nothing is raised.
+    Full: the oldest debug line is dropped, else the oldest line. What is lost is counted, and told once all that was
+    queued is written. A sink that nobody reads any more is switched off; one that fails is tried again with the next
+    line.
 
     Args:
-        stream: where the lines go.
+        sink: where the lines go.
         told: makes the line that says how many were lost.
+        most: lines that wait at most.
     """
 
-    def __init__(self, stream: TextIO, *, told: Callable[[int], str], most: int = LINES) -> None:
-        self._stream = stream
+    def __init__(self, sink: Sink, *, told: Callable[[int], str], most: int = LINES) -> None:
+        self.dropped = 0
+        """Lines lost so far."""
+        self._sink = sink
         self._told = told
         self._most = most
-        self._lines: deque[tuple[str, bool]] = deque()
+        self._number = count()
+        self._plain: deque[tuple[int, str]] = deque()
+        self._debug: deque[tuple[int, str]] = deque()
         self._wake = threading.Condition()
-        self._closing = False
-        self._busy = False
-        self.dropped = 0
         self._untold = 0
+        self._closing = False
+        self._off = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
+
+    @property
+    def off(self) -> bool:
+        """Whether nobody reads the stream any more, so that every line is lost."""
+        return self._off
 
     def put(self, line: str, *, debug: bool) -> None:
         """Queues a line; returns at once."""
         with self._wake:
-            if len(self._lines) >= self._most:
-                self._drop()
-            self._lines.append((line, debug))
+            if self._off:
+                self.lose(1)
+                return
+            if self._waiting() >= self._most:
+                (self._debug or self._plain).popleft()
+                self.lose(1)
+            (self._debug if debug else self._plain).append((next(self._number), line))
             self._wake.notify()
+
+    def lose(self, lines: int) -> None:
+        """Counts lines that will never be written."""
+        with self._wake:
+            self.dropped += lines
+            self._untold += lines
 
     def close(self, timeout_s: float) -> None:
         """Writes what is queued, for `timeout_s` at most."""
@@ -47,38 +69,56 @@ class Writer:
             self._wake.notify()
         self._thread.join(timeout_s)
 
-    def _drop(self) -> None:
-        self.dropped += 1
-        self._untold += 1
-        for index, (_, debug) in enumerate(self._lines):
-            if debug:
-                del self._lines[index]
-                return
-        self._lines.popleft()
+    # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._lines or self._closing)
-                if not self._lines:
-                    return
-                line, _ = self._lines.popleft()
-            if self._write(line):
-                self._tell_losses()
+        try:
+            while (line := self._next()) is not None:
+                if self._written(line) and not self._waiting():
+                    self._tell_losses()
+            self._tell_losses()
+        except Gone:
+            self._switch_off()
+
+    def _next(self) -> str | None:
+        """The next line, once there is one; None when all is written and the writer closes."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._waiting() or self._closing)
+            return self._oldest().popleft()[1] if self._waiting() else None
+
+    def _waiting(self) -> int:
+        return len(self._plain) + len(self._debug)
+
+    def _oldest(self) -> deque[tuple[int, str]]:
+        if not self._plain or not self._debug:
+            return self._plain or self._debug
+        return self._plain if self._plain[0] < self._debug[0] else self._debug
+
+    def _written(self, line: str) -> bool:
+        try:
+            self._sink.write(line)
+        except OSError:  # a full disk, which may have space for the next one
+            self.lose(1)
+            return False
+        except Gone:
+            self.lose(1)
+            raise
+        return True
 
     def _tell_losses(self) -> None:
         with self._wake:
             untold, self._untold = self._untold, 0
-        if untold and not self._write(self._told(untold)):
-            self._untold += untold
-
-    def _write(self, line: str) -> bool:
+        if not untold:
+            return
         try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):  # closed, broken pipe, no space
+            self._sink.write(self._told(untold))
+        except OSError:
             with self._wake:
-                self.dropped += 1
-                self._untold += 1
-            return False
-        return True
+                self._untold += untold
+
+    def _switch_off(self) -> None:
+        with self._wake:
+            self._off = True
+            self.lose(self._waiting())
+            self._plain.clear()
+            self._debug.clear()
