@@ -1,74 +1,90 @@
-"""`OLLAMA_KEEPER_*` and `OLLAMA_HOST` (OLLAMA.md 8)."""
+"""`OLLAMA_KEEPER_*`: the keys of the configuration as variables.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+pydantic-settings ignores a variable that it does not know, so all are walked here: one that means nothing is a mistake.
+Empty ones count as not set, as Compose files write them (`${X:-}`).
+"""
 
-from ollama_keeper.config.values import connectable
-from ollama_keeper.config.yaml import Path_, plain
+import difflib
+import re
+from collections.abc import Iterator, Mapping
 
+from ollama_keeper.config.layer import Layer, Path, Place
+from ollama_keeper.config.schema import NOT_YET, Log, Options, Settings, Table
+from ollama_keeper.errors import Mistake
+
+SOURCE = "environment"
 PREFIX = "OLLAMA_KEEPER_"
-NO_KEYS = frozenset(
-    {"OLLAMA_KEEPER_CONFIG", "OLLAMA_KEEPER_LIVE_URL", "OLLAMA_KEEPER_LIVE_MODELS", "OLLAMA_KEEPER_COMPLETE"}
-)
-DEFAULT_PORT = "11434"
-LARGEST_PORT = 65_535
+CONFIG = "OLLAMA_KEEPER_CONFIG"
+MODELS = "OLLAMA_KEEPER_MODELS"
+NO_KEYS = frozenset({CONFIG, MODELS, "OLLAMA_KEEPER_LIVE_URL", "OLLAMA_KEEPER_LIVE_MODELS"})
+
+_TABLES: dict[str, type[Table]] = {"log": Log, "options": Options}
+_HEADERS = "HEADERS__"
+# Kubernetes sets these in each pod beside a Service named ollama-keeper or ollama-keeper-something.
+_SERVICE_LINK = re.compile(r"OLLAMA_KEEPER_([A-Z0-9_]*_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)")
 
 
-@dataclass(slots=True)
-class Environment:
-    """The keys that variables set, and which variable set each."""
+def read(environ: Mapping[str, str]) -> Layer:
+    """The settings of all variables but the list of models; unknown ones are among its mistakes."""
+    data: dict[str, object] = {}
+    values: dict[Path, Place] = {}
+    mistakes: list[Mistake] = []
+    for variable, text in _set(environ):
+        place, name = Place(SOURCE, variable), variable.removeprefix(PREFIX)
+        if path := _path(name):
+            values[path] = place
+            _put(data, path, text)
+        else:
+            mistakes.append(place.mistake(*_unknown(name)))
+    if environ.get(MODELS, "").strip():
+        values[("models",)] = Place(SOURCE, MODELS)
+    return Layer(SOURCE, data, values, values, tuple(mistakes))
 
-    values: dict[str, Any] = field(default_factory=dict)
-    variables: dict[Path_, str] = field(default_factory=dict)
+
+def models(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The models that `OLLAMA_KEEPER_MODELS` names, by comma or space."""
+    return tuple(environ.get(MODELS, "").replace(",", " ").split())
 
 
-def read_environment(environ: Mapping[str, str]) -> Environment:
-    """The keys of all `OLLAMA_KEEPER_*` variables; `__` leads into a map. Empty variables count as not set."""
-    found = Environment()
+def _set(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The variables that are meant for the configuration, and their text."""
     for variable, text in sorted(environ.items()):
-        if not variable.startswith(PREFIX) or variable in NO_KEYS or not text.strip():
-            continue
-        path = tuple(variable[len(PREFIX) :].lower().split("__"))
-        place = found.values
-        for part in path[:-1]:
-            place = place.setdefault(part, {}) if isinstance(place.get(part, {}), dict) else {}
-        place[path[-1]] = plain(text.strip())
-        found.variables[path] = variable
-    return found
+        ours = variable.startswith(PREFIX) and variable not in NO_KEYS and not _SERVICE_LINK.fullmatch(variable)
+        if ours and text.strip():
+            yield variable, text.strip()
 
 
-def ollama_host(text: str | None) -> str | None:
-    """The URL that `OLLAMA_HOST` means to Ollama's own clients; None where it is not set.
-
-    No scheme: http and port 11434; `http://` alone: 80; `https://`: 443; a bad port: the default one. What a server
-    listens on (0.0.0.0, ::) is asked on the loopback address (OLLAMA.md 8).
-    """
-    trimmed = (text or "").strip().strip("\"'").strip()
-    if not trimmed:
-        return None
-    scheme, found, rest = trimmed.partition("://")
-    if not found:
-        scheme, rest = "http", trimmed
-        port = DEFAULT_PORT
-        if trimmed == "ollama.com":
-            scheme, port = "https", "443"
-    else:
-        port = {"http": "80", "https": "443"}.get(scheme, DEFAULT_PORT)
-    address, slash, path = rest.partition("/")
-    host, given = _host_and_port(address)
-    if given is not None and given.isdigit() and int(given) <= LARGEST_PORT:
-        port = given
-    host = f"[{host}]" if ":" in host else host or "127.0.0.1"
-    return f"{scheme}://{connectable(f'{host}:{port}')}{(slash + path).rstrip('/')}"
+def _path(name: str) -> Path | None:
+    """The key that a variable sets, its prefix taken off; None for a name that means none."""
+    if name.startswith(_HEADERS) and name != _HEADERS:
+        return ("headers", name.removeprefix(_HEADERS).replace("_", "-"))
+    return _known().get(name)
 
 
-def _host_and_port(address: str) -> tuple[str, str | None]:
-    """Host without brackets, and port; a bare IPv6 address has no port."""
-    if address.startswith("["):
-        host, _, rest = address[1:].partition("]")
-        return host, rest[1:] if rest.startswith(":") else None
-    if address.count(":") == 1:
-        host, _, port = address.partition(":")
-        return host, port
-    return address, None
+def _known() -> dict[str, Path]:
+    """The key of each name, prefix taken off; tables are given key by key, and lists of tables only by the file."""
+    whole = {name: (name,) for name in Settings.model_fields if name not in {"models", "servers", "headers", *_TABLES}}
+    parts = {f"{table}__{name}": (table, name) for table, kind in _TABLES.items() for name in kind.model_fields}
+    return {name.upper(): path for name, path in (whole | parts).items()}
+
+
+def _unknown(name: str) -> tuple[str, str]:
+    """What is wrong with a name, and what to write."""
+    key = name.partition("__")[0].lower()
+    if key in NOT_YET:
+        return "is not in this version", "take it out"
+    if name == "SERVERS":
+        return "is a list of tables, which no variable can hold", f"write {PREFIX}OLLAMA for one server, or a file"
+    if name.lower() in {*_TABLES, "headers"}:
+        return "is a table, which is set key by key", f"write {PREFIX}{name}__KEY"
+    near = difflib.get_close_matches(name, [*_known(), "MODELS", "CONFIG"], n=1, cutoff=0.6)
+    return "means nothing here", f"did you mean {PREFIX}{near[0]}?" if near else "take it out"
+
+
+def _put(data: dict[str, object], path: Path, text: str) -> None:
+    *tables, last = (str(step) for step in path)
+    for table in tables:
+        inner = data.setdefault(table, {})
+        assert isinstance(inner, dict)  # noqa: S101 - no name is both a table and a value
+        data = inner
+    data[last] = text

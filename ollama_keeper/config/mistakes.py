@@ -1,89 +1,92 @@
-"""Validation errors into mistakes with a place, what is wrong and what to write."""
+"""What pydantic finds wrong, in our own words and at its place. What was written is shown only as `values` shows it."""
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from ollama_keeper.config.environment import PREFIX, Environment
-from ollama_keeper.config.schema import LATER, LogKeys, ModelEntry, Options, ServerEntry, Settings
+from ollama_keeper.config.layer import Layers, Path, path_text
+from ollama_keeper.config.schema import NOT_YET, Log, ModelEntry, Options, ServerEntry, Settings
 from ollama_keeper.config.values import Wrong
-from ollama_keeper.config.yaml import Document, Path_, dotted
 from ollama_keeper.errors import Mistake
 
-COMMAND_LINE = "command line"
+_FEW = 8
+_TABLES: dict[str, type[BaseModel]] = {"models": ModelEntry, "servers": ServerEntry, "log": Log, "options": Options}
+_LISTS = {
+    "models": "write a list, models: [qwen3:8b]",
+    "servers": "write a list below it, - url: http://HOST:11434",
+}
+_ITEMS = {
+    "models": "write a name, or a table that begins with name:",
+    "servers": "write a table, - url: http://HOST:11434",
+}
+_MISSING = {"name": "write the model's name, as ollama list does", "url": "write http://HOST:11434"}
+_ELSEWHERE = {
+    "url": "write ollama: URL for one server, or a list of servers",
+    "name": "names stand in the items of servers and models",
+    "num_ctx": "write context_length, beside options",
+    "keep_alive": "write it beside options",
+    "timeout": "write load_timeout or look_timeout",
+    "host": "write ollama: URL",
+    "token": "write token_file: the path of a file that holds it",
+    "<<": "merge keys are not taken; a key at the top level is the default of all",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Origins:
-    """Who said what: the file, the environment, the command line; to find the place of a mistake.
-
-    Attributes:
-        renumbered: where models were named on the command line, the item of the file that each is; None for none.
-    """
-
-    document: Document
-    environment: Environment
-    flags: Mapping[Path_, str] = field(default_factory=dict)
-    renumbered: Mapping[int, int | None] | None = None
-
-    def mistake(self, path: Path_, what: str, hint: str = "", *, at_key: bool = False) -> Mistake:
-        """A mistake at the place where the value, or the key, of a path was written."""
-        if path in self.flags:
-            return Mistake(self.flags[path], dotted(path), what, hint)
-        if (variable := self.environment.variables.get(path)) is not None:
-            return Mistake(variable, dotted(path), what, hint)
-        if self.renumbered is not None and path[0] == "models" and len(path) > 1 and isinstance(path[1], int):
-            index = self.renumbered.get(path[1])
-            if index is None or path[2:] == ("name",):
-                return Mistake(COMMAND_LINE, dotted(path), what, hint)
-            path = ("models", index, *path[2:])
-        place = self._place(path, at_key=at_key)
-        source = self.document.source or COMMAND_LINE
-        return Mistake(source, dotted(path), what, hint, *(place or (None, None)))
-
-    def _place(self, path: Path_, *, at_key: bool) -> tuple[int, int] | None:
-        places = self.document.keys if at_key else self.document.places
-        while path and path not in places:
-            path, places = path[:-1], self.document.places
-        return places.get(path)
-
-
-def mistake_of(error: ErrorDetails, origins: Origins) -> Mistake:
-    """The mistake that a validation error tells of; its input is never shown but by our own words."""
+def mistake(error: ErrorDetails, layers: Layers) -> Mistake:
+    """The mistake behind one validation error."""
     path = tuple(error["loc"])
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, Wrong):
-        return origins.mistake(path, cause.what, cause.hint)
-    if error["type"] == "extra_forbidden":
-        return unknown_key(path, origins)
-    if error["type"] == "missing":
-        return origins.mistake(path, f"{path[-1]} is missing", f"write {path[-1]}: …")
-    if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
-        return origins.mistake(path, "is not a map", "write keys and values below it")
-    return origins.mistake(path, "cannot be used", str(error["msg"]).lower())
+        return layers.place(path).mistake(cause.what, cause.hint)
+    match error["type"]:
+        case "extra_forbidden":
+            return layers.key_place(path).mistake(*_unknown_key(path))
+        case "missing":
+            place = layers.place(path)
+            key = f"{path_text(path[:-1])}.{path[-1]}"
+            return Mistake(place.source, key, "is missing", _MISSING[str(path[-1])], place.line, place.column)
+        case "list_type":
+            return layers.place(path).mistake("is not a list", _LISTS.get(str(path[-1]), "write a list, [a, b]"))
+        case _:
+            name = str(path[-2] if isinstance(path[-1], int) else path[-1])
+            hint = _ITEMS.get(name, "write its keys below it, each indented")
+            return layers.place(path).mistake("is not a table", hint)
 
 
-def unknown_key(path: Path_, origins: Origins) -> Mistake:
-    """An unknown key, with the nearest known one of its place."""
+def _unknown_key(path: Path) -> tuple[str, str]:
+    """What is wrong with an unknown key, and what was meant."""
     key = str(path[-1])
-    if path[0] in LATER and len(path) == 1 or key in LATER:
-        return origins.mistake(path, "not in this version of ollama-keeper", "leave it out", at_key=True)
-    known = known_keys(path)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if path in origins.environment.variables:
-        variable = PREFIX + "__".join((*map(str, path[:-1]), near[0])).upper() if near else ""
-        hint = f"did you mean {variable}?" if near else "see: ollama-keeper config schema"
-        return origins.mistake(path, "no such key", hint)
-    hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(known)}"
-    return origins.mistake(path, "unknown key", hint, at_key=True)
+    known = tuple(_table(path[:-1]).model_fields)
+    first, dot, rest = key.partition(".")
+    if first in NOT_YET:
+        return "is not in this version", "take it out"
+    if dot and first in known:
+        return "unknown key", f"write it as two, {first}: and below it {rest}:"
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.75)
+    if near:
+        return "unknown key", f"did you mean {near[0]}?"
+    return "unknown key", _elsewhere(key, path) or _nearest(key, known)
 
 
-def known_keys(path: Path_) -> Sequence[str]:
-    """The keys that may stand where the last part of `path` stands."""
-    parents: dict[Any, Any] = {"models": ModelEntry, "servers": ServerEntry, "log": LogKeys, "options": Options}
-    named = [part for part in path[:-1] if isinstance(part, str)]
-    model = parents.get(named[-1], Settings) if named else Settings
-    return tuple(model.model_fields)
+def _elsewhere(key: str, path: Path) -> str:
+    """Where a key belongs that stands in a wrong table."""
+    if key in _ELSEWHERE:
+        return _ELSEWHERE[key]
+    if key in Settings.model_fields and len(path) > 1:
+        return f"{key} stands at the top level, or in the tables that have it"
+    return next((f"{key} is a key of {name}" for name, kind in _TABLES.items() if key in kind.model_fields), "")
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"known here: {', '.join(known)}" if len(known) <= _FEW else "config.example.yaml has every key"
+
+
+def _table(path: Path) -> type[BaseModel]:
+    """The table at a path."""
+    names = [step for step in path if isinstance(step, str)]
+    return _TABLES[names[-1]] if names else Settings

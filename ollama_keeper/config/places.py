@@ -1,42 +1,72 @@
-"""Where the configuration is looked for, and where the keeper remembers, on each platform."""
+"""Where the configuration file and the state lie on this platform.
+
+XDG variables hold on every platform where they are set; without them macOS and Windows have their own places.
+"""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-APP = "ollama-keeper"
+NAME = "ollama-keeper"
 FILE = "config.yaml"
 
 
-def candidates(environ: Mapping[str, str]) -> Iterator[Path]:
-    """The files looked for without `--config`, in their order."""
-    if named := environ.get("OLLAMA_KEEPER_CONFIG"):
-        yield Path(named)
-        return
-    yield user_file(environ)
-    if sys.platform == "win32":
-        yield Path(environ.get("PROGRAMDATA", r"C:\ProgramData")) / APP / FILE
-    else:
-        yield Path("/etc") / APP / FILE
+def user_file(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """The user's own configuration file, whether it exists or not."""
+    if base := _absolute(environ, "XDG_CONFIG_HOME"):
+        return base / NAME / FILE
+    if platform == "win32":
+        return _windows(environ, "APPDATA", "Roaming") / NAME / FILE
+    if platform == "darwin":
+        return _home(environ) / "Library" / "Application Support" / NAME / FILE
+    return _home(environ) / ".config" / NAME / FILE
 
 
-def user_file(environ: Mapping[str, str]) -> Path:
-    """The user's own configuration file."""
-    if sys.platform == "win32" and (roaming := environ.get("APPDATA")):
-        return Path(roaming) / APP / FILE
-    base = environ.get("XDG_CONFIG_HOME")
-    return (Path(base) if base else _home(environ) / ".config") / APP / FILE
+def system_file(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """The configuration file of the whole machine, whether it exists or not."""
+    if platform == "win32":
+        return Path(environ.get("PROGRAMDATA") or "C:/ProgramData") / NAME / FILE
+    return Path("/etc") / NAME / FILE
 
 
-def state_dir(environ: Mapping[str, str]) -> Path:
-    """Where the keeper remembers, unless `state_dir` says otherwise."""
+def state_dir(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """Where the state file lies unless the configuration says otherwise; whether it can be written is not asked.
+
+    systemd gives `STATE_DIRECTORY`, several joined by colons; the first is ours.
+    """
     if given := environ.get("STATE_DIRECTORY"):
-        return Path(given.split(":")[0])
-    if sys.platform == "win32" and (local := environ.get("LOCALAPPDATA")):
-        return Path(local) / APP
-    base = environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else _home(environ) / ".local" / "state") / APP
+        return Path(given.split(":")[0] if platform != "win32" else given)
+    if base := _absolute(environ, "XDG_STATE_HOME"):
+        return base / NAME
+    if platform == "win32":
+        return _windows(environ, "LOCALAPPDATA", "Local") / NAME
+    if platform == "darwin":
+        return _home(environ) / "Library" / "Application Support" / NAME
+    return _home(environ) / ".local" / "state" / NAME
+
+
+def expanded(text: str, base: Path, environ: Mapping[str, str]) -> Path:
+    """A path of the configuration: `~` is the home directory, a relative one starts at `base`."""
+    if text == "~" or text.startswith(("~/", "~\\")):
+        return _home(environ) / text[2:]
+    return base / text
+
+
+def _absolute(environ: Mapping[str, str], variable: str) -> Path | None:
+    """A folder of the XDG rules, which say that a relative one is to be ignored."""
+    path = Path(environ.get(variable) or ".")
+    return path if path.is_absolute() else None
+
+
+def _windows(environ: Mapping[str, str], variable: str, folder: str) -> Path:
+    return Path(environ[variable]) if environ.get(variable) else _home(environ) / "AppData" / folder
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or environ.get("USERPROFILE") or "/")
+    """The home directory; the root for an account without one, so that nobody's files are found by chance."""
+    if home := environ.get("HOME") or environ.get("USERPROFILE"):
+        return Path(home)
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")

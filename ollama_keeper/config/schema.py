@@ -1,176 +1,207 @@
-"""The keys of the configuration (CONTRACT 2), for pydantic-settings: what may stand where, and what it may be.
+"""The keys of the configuration (CONTRACT 2): what may stand where, what it may be, its default and what it is for.
 
-Keys of a server and of a model may stand at top level too, as defaults of all. Nothing has a default here: what was not
-written is not set, so that the nearest place that says something wins. The defaults are those of `Policy` and `Address`.
+Keys of a server and of a model may stand at the top level too, where they are the defaults of all. Defaults are written
+as an operator would write them, so that the JSON schema and the example file show them.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ollama_keeper.config import values
-from ollama_keeper.core.policy import Contention, OnExpire
+from ollama_keeper.config import urls, values
+from ollama_keeper.config.effective import LogFormat, LogLevel
+from ollama_keeper.core.policy import Contention, ContextRule, OnExpire
 
-RUNNER_OPTIONS = ("num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict")
+NOT_YET = frozenset({"web", "metrics", "alerts", "budget", "probe", "active", "ahead", "release", "repair", "pull"})
+"""Keys of later versions: whoever writes one is told so, and not given a wrong neighbour."""
 
-
-def _by(check: Callable[[Any], Any]) -> BeforeValidator:
-    return BeforeValidator(check)
-
-
-def _keyed(name: str) -> Callable[[object], object]:
-    """A list item that may be written as a bare text: the value of its key `name`."""
-
-    def full(value: object) -> object:
-        if isinstance(value, dict):
-            return value
-        if value is None or isinstance(value, list | bool):
-            raise values.Wrong(
-                f"{values.shown(value)} is neither a name nor a map", f"write a name, or {name}: and more keys"
-            )
-        return {name: value}
-
-    return full
+_DURATION = {"type": "string", "examples": ["90s", "5m", "1h30m"]}
+_URL = {"type": "string", "format": "uri"}
 
 
-def _a_list(value: object) -> object:
-    if isinstance(value, str):
-        return value.replace(",", " ").split()
-    if not isinstance(value, list):
-        raise values.Wrong(f"{values.shown(value)} is not a list", "write one item a line, each behind '- '")
-    return value
+def _text(*words: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(words)} if words else {"type": "string"})
 
 
-class Keys(BaseModel):
-    """A map of known keys and no others."""
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+def _or_word(kind: Mapping[str, object], *words: str) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [dict(kind), {"enum": list(words)}]})
 
 
-class Options(Keys):
-    """Runner options of a load; they decide whether a request reloads (OLLAMA.md 3)."""
+Duration: TypeAlias = Annotated[float, BeforeValidator(values.duration()), WithJsonSchema(_DURATION)]
+From1s: TypeAlias = Annotated[float, BeforeValidator(values.duration(1.0)), WithJsonSchema(_DURATION)]
+From5s: TypeAlias = Annotated[float, BeforeValidator(values.duration(5.0)), WithJsonSchema(_DURATION)]
+DurationOrOff: TypeAlias = Annotated[
+    float | None, BeforeValidator(values.duration_or_off(1.0)), _or_word(_DURATION, "off")
+]
+KeepAlive: TypeAlias = Annotated[
+    float, BeforeValidator(values.keep_alive), WithJsonSchema({"anyOf": [{"type": "number"}, _DURATION]})
+]
+ContextLength: TypeAlias = Annotated[
+    int | ContextRule,
+    BeforeValidator(values.context_length),
+    _or_word({"type": "integer", "minimum": values.LEAST_CONTEXT}, *ContextRule),
+]
+Fraction: TypeAlias = Annotated[
+    float | None, BeforeValidator(values.fraction), _or_word({"type": "number", "minimum": 0, "maximum": 1}, "auto")
+]
+Whole: TypeAlias = Annotated[int, BeforeValidator(values.whole)]
+Bool: TypeAlias = Annotated[bool, BeforeValidator(values.boolean)]
+Path: TypeAlias = Annotated[str, BeforeValidator(values.path), _text()]
+PathOrOff: TypeAlias = Annotated[str | None, BeforeValidator(values.path_or_off), _text()]
+Url: TypeAlias = Annotated[str, BeforeValidator(urls.server_url), WithJsonSchema(_URL)]
+ProxyUrl: TypeAlias = Annotated[str, BeforeValidator(urls.proxy_url), WithJsonSchema(_URL)]
+ModelName: TypeAlias = Annotated[str, BeforeValidator(values.model_name), _text()]
+ServerName: TypeAlias = Annotated[str, BeforeValidator(values.server_name), _text()]
+SiteName: TypeAlias = Annotated[str, BeforeValidator(values.site_name), _text()]
+Headers: TypeAlias = Annotated[
+    dict[str, str],
+    BeforeValidator(values.headers),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
 
-    num_batch: Annotated[int, _by(values.whole)] | None = None
-    num_gpu: Annotated[int, _by(values.whole)] | None = None
-    main_gpu: Annotated[int, _by(values.whole)] | None = None
-    use_mmap: Annotated[bool, _by(values.flag)] | None = None
-    num_thread: Annotated[int, _by(values.whole)] | None = None
-    draft_num_predict: Annotated[int, _by(values.whole)] | None = None
+
+def _key(default: object, why: str) -> Any:
+    """A key with a default, written as in a file."""
+    return Field(default=default, validate_default=True, description=why)
 
 
-class ServerKeys(Keys):
-    """What may be said of one server, or of all."""
+def _unset(why: str, example: object) -> Any:
+    """A key without a default."""
+    return Field(default=None, description=why, examples=[example])
 
-    token_file: Annotated[Path, _by(values.path)] | None = Field(default=None, description="file with a bearer token")
-    ca_file: Annotated[Path, _by(values.path)] | None = Field(
-        default=None, description="PEM file of the authority to trust"
+
+class Table(BaseModel):
+    """A table of known keys and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _from(least: int) -> BeforeValidator:
+    return BeforeValidator(values.whole_from(least))
+
+
+class Options(Table):
+    """Options of the runner; each decides whether a request reloads the model (OLLAMA.md 3)."""
+
+    num_batch: Annotated[int, _from(1)] | None = _unset("tokens that are read at once", 512)
+    num_gpu: Annotated[int, _from(-1)] | None = _unset("layers on the GPU; -1 lets Ollama choose", 99)
+    main_gpu: Annotated[int, _from(0)] | None = _unset("which GPU holds what cannot be split", 0)
+    use_mmap: Bool | None = _unset("whether the weights are mapped instead of read", True)
+    num_thread: Annotated[int, _from(0)] | None = _unset("threads on the CPU; 0 lets Ollama choose", 8)
+    draft_num_predict: Annotated[int, _from(0)] | None = _unset("tokens that the draft model runs ahead", 4)
+
+
+class ServerDefaults(Table):
+    """What may be said of one server, or at the top level of all."""
+
+    token_file: Path | None = _unset(
+        "a file with a bearer token, for a proxy that asks for one; sent over https or on this machine only",
+        "/etc/ollama-keeper/token",
     )
-    headers: Annotated[Any, _by(values.headers)] | None = Field(default=None, description="sent with every request")
-    proxy: Annotated[str, _by(values.proxy)] | None = Field(default=None, description="URL of a proxy to the server")
-    look_timeout: Annotated[float, _by(values.at_least(5, "5s"))] | None = Field(
-        default=None, description="how long a look may take; duration of at least 5s (15s)"
-    )
-
-
-class ModelKeys(Keys):
-    """What may be said of one model, or of all."""
-
-    keep_alive: Annotated[Any, _by(values.keep_alive)] | None = Field(
-        default=None, description="-1 pins; else a lease (-1)"
-    )
-    on_expire: Annotated[str, _by(values.choice(*OnExpire))] | None = Field(
-        default=None, description="rewarm or release (rewarm)"
-    )
-    interval: Annotated[float, _by(values.at_least(1, "1s"))] | None = Field(
-        default=None, description="time between looks (15s)"
-    )
-    ping_every: Annotated[Any, _by(values.or_off(values.at_least(1, "1s")))] | None = Field(
-        default=None, description="time between zero-token pings, or off (5m)"
-    )
-    priority: Annotated[int, _by(values.whole)] | None = Field(
-        default=None, description="larger is more important (100)"
-    )
-    required: Annotated[bool, _by(values.flag)] | None = Field(
-        default=None, description="counts for the exit of status (true)"
-    )
-    context_length: Annotated[Any, _by(values.context_length)] | None = Field(
-        default=None, description="tokens, sent as num_ctx; server: none sent; adopt: as clients load it (adopt)"
-    )
-    options: Options | None = Field(default=None, description="runner options of the load ({})")
-    load_timeout: Annotated[float, _by(values.at_least(1, "1s"))] | None = Field(
-        default=None, description="after so long a load is given up (30m)"
-    )
-    slow_load: Annotated[float, _by(values.duration)] | None = Field(
-        default=None, description="a load from here on is a cold start (10s)"
-    )
-    contention: Annotated[str, _by(values.choice(*Contention))] | None = Field(
-        default=None, description="yield to guests, insist, or only observe (yield)"
-    )
-    yield_for: Annotated[float, _by(values.duration)] | None = Field(
-        default=None, description="a guest unmoved for so long may be displaced (60s)"
-    )
-    unload_grace: Annotated[float, _by(values.duration)] | None = Field(
-        default=None, description="an unexplained unload is left alone for so long (60s)"
-    )
-    min_gpu_fraction: Annotated[Any, _by(values.fraction)] | None = Field(
-        default=None, description="below this GPU share it is degraded; auto: the best seen (auto)"
+    ca_file: Path | None = _unset("a PEM file with the authority of the server's certificate", "/etc/ssl/our-ca.pem")
+    headers: Headers | None = _unset("sent with every request; their values are never shown", {"X-Team": "search"})
+    proxy: ProxyUrl | None = _unset("a proxy on the way; those of the environment are not used", "http://proxy:3128")
+    look_timeout: From5s = _key(
+        "15s", "how long one look may take; from 0.32.4 on Ollama's list waits up to 10s for its own checks"
     )
 
 
-class ServerEntry(ServerKeys):
+class ModelDefaults(Table):
+    """What may be said of one model, or at the top level of all."""
+
+    keep_alive: KeepAlive = _key(
+        -1, "-1 pins; else a lease such as 30m, of at least two intervals, after which Ollama may unload by itself"
+    )
+    on_expire: Annotated[OnExpire, BeforeValidator(values.one_of(*OnExpire)), _text(*OnExpire)] = _key(
+        "rewarm", "rewarm; or release: the lease is not renewed, and the model stays cold until somebody loads it"
+    )
+    interval: From1s = _key("15s", "time between two looks; a loss is seen within it")
+    ping_every: DurationOrOff = _key(
+        "5m", "time between two pings without a token, which find a runner that died; or off"
+    )
+    priority: Whole = _key(100, "larger is loaded first, and keeps its place when not all fit")
+    required: Bool = _key(True, "counts for the exit code of status")
+    context_length: ContextLength = _key(
+        "adopt", "tokens of context; server: as the server does; adopt: as the server does, until clients use another"
+    )
+    options: Options = _key(
+        {}, "other options of the runner; best left alone: clients without them cause reloads. Any of"
+    )
+    load_timeout: From1s = _key("30m", "a load older than this is given up; large models from slow disks need it")
+    slow_load: Duration = _key("10s", "a load of at least this is logged as a cold start")
+    contention: Annotated[Contention, BeforeValidator(values.one_of(*Contention)), _text(*Contention)] = _key(
+        "yield", "to a model that displaced ours: yield until it is idle, insist on coming back at once, or observe"
+    )
+    yield_for: Duration = _key("60s", "a guest that nobody has used for so long is idle")
+    unload_grace: Duration = _key("60s", "after an unexplained unload the model is left cold for so long")
+    min_gpu_fraction: Fraction = _key(
+        "auto", "a smaller share on the GPU is degraded: 0.0 to 1.0, or auto, less than the best seen"
+    )
+
+
+class ServerEntry(ServerDefaults):
     """One item of `servers`."""
 
-    name: Annotated[str, _by(values.server_name)] | None = Field(
-        default=None, description="unique (host:port of the URL)"
-    )
-    url: Annotated[str, _by(values.url)] = Field(description="http(s)://HOST:PORT")
+    name: ServerName | None = _unset("what the keeper calls it (host:port of its url)", "gpu")
+    url: Url = Field(description="where it is", examples=["http://gpu-box:11434"])
 
 
-class ModelEntry(ModelKeys):
+class ModelEntry(ModelDefaults):
     """One item of `models`."""
 
-    name: Annotated[str, _by(values.model_name)] = Field(description="as ollama list shows it")
-    servers: Annotated[list[str], _by(_a_list)] | None = Field(default=None, description="names of servers (all)")
+    name: ModelName = Field(description="as `ollama list` shows it; `:latest` may be left out", examples=["qwen3:8b"])
+    servers: list[SiteName] | None = _unset("names of the servers that are to keep it (all)", ["gpu"])
 
 
-class LogKeys(Keys):
+def _named(item: object) -> object:
+    """A model that is only named."""
+    return {"name": item} if isinstance(item, str | int | float) else item
+
+
+class Log(Table):
     """What is logged, and how."""
 
-    level: Annotated[str, _by(values.choice("debug", "info", "warning", "error"))] | None = Field(
-        default=None, description="debug, info, warning or error (info)"
+    level: Annotated[LogLevel, BeforeValidator(values.one_of(*get_args(LogLevel)))] = _key(
+        "info", "debug, info, warning or error"
     )
-    format: Annotated[str, _by(values.choice("auto", "json", "console"))] | None = Field(
-        default=None, description="auto, json or console (auto: JSON unless a terminal)"
+    format: Annotated[LogFormat, BeforeValidator(values.one_of(*get_args(LogFormat)))] = _key(
+        "auto", "json, console, or auto: JSON unless a terminal reads it"
     )
 
 
-class Settings(ServerKeys, ModelKeys, BaseSettings):
-    """The whole configuration. Its sources are given by the caller: flags, environment, file, in this order."""
+class Settings(ModelDefaults, ServerDefaults, BaseSettings):
+    """The whole configuration, merged from the layers that `from_layers` is given."""
 
-    model_config = SettingsConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
 
-    ollama: Annotated[str, _by(values.url)] | None = Field(
-        default=None, description="the one server (http://127.0.0.1:11434)"
+    LAYERS: ClassVar[str] = "layers"
+
+    ollama: Url | None = Field(
+        default=None, description="the one server; for several write servers instead", examples=[urls.DEFAULT_URL]
     )
-    servers: Annotated[list[Annotated[ServerEntry, _by(_keyed("url"))]], _by(_a_list)] | None = Field(
-        default=None, description="several servers; excludes ollama"
+    servers: list[ServerEntry] | None = _unset("several servers, instead of ollama", [{"url": "http://gpu-box:11434"}])
+    models: list[Annotated[ModelEntry, BeforeValidator(_named)]] | None = _unset(
+        "what is to stay resident, the most important first: names, or tables of a name and more", ["qwen3:8b"]
     )
-    models: Annotated[list[Annotated[ModelEntry, _by(_keyed("name"))]], _by(_a_list)] | None = Field(
-        default=None, description="what is to be kept, the most important first"
+    shutdown_grace: Duration = _key("20s", "a stop waits so long for an open load, which would be lost")
+    state_dir: PathOrOff = _unset(
+        "where the keeper remembers what it loaded, over its own restarts; or off", "/var/lib/ollama-keeper"
     )
-    shutdown_grace: Annotated[float, _by(values.duration)] | None = Field(
-        default=None, description="a stop waits so long for an open load (20s)"
-    )
-    state_dir: Annotated[Any, _by(values.path_or_off)] | None = Field(
-        default=None, description="where to remember, or off"
-    )
-    log: LogKeys | None = Field(default=None, description="level and format of the log")
+    log: Log = _key({}, "what is logged, and how")
 
     @classmethod
-    def settings_customise_sources(  # noqa: PLR0913, D102 - the signature is pydantic-settings'
+    def from_layers(cls, layers: list[dict[str, object]]) -> "Settings":
+        """The settings of several layers, the one that holds first. Tables are merged, lists replaced.
+
+        Raises:
+            pydantic.ValidationError: a value or a key is wrong.
+        """
+        return cls(**{cls.LAYERS: layers})  # type: ignore[arg-type]
+
+    @classmethod
+    def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
@@ -178,9 +209,22 @@ class Settings(ServerKeys, ModelKeys, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
+        """Our own layers, read and placed by ourselves, in place of pydantic's sources."""
+        del env_settings, dotenv_settings, file_secret_settings
+        return tuple(_LayerSource(settings_cls, layer) for layer in init_settings()[cls.LAYERS])
 
 
-LATER = frozenset({"web", "metrics", "alerts", "budget", "probe", "active", "ahead", "release", "repair", "pull"})
-"""Keys that are planned: an early user of them is told so, and not given a wrong neighbour."""
+class _LayerSource(PydanticBaseSettingsSource):
+    """One layer for pydantic-settings."""
+
+    def __init__(self, settings_cls: type[BaseSettings], data: dict[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self._data = data
+
+    def get_field_value(self, field: object, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - an interface
+        """The value of one field; the interface asks for it, though `__call__` gives all at once."""
+        return self._data.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """All that the layer says."""
+        return self._data

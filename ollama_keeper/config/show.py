@@ -1,19 +1,24 @@
 """The configuration as text: what is in effect, its JSON schema, and a first file for a server."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
 
-from ollama_keeper.config.load import DEFAULT_URL, Config, Server
+from ollama_keeper.config.effective import Config, Server
 from ollama_keeper.config.schema import Settings
+from ollama_keeper.config.urls import DEFAULT_URL, default_name
 from ollama_keeper.core.policy import ContextRule, Policy
 from ollama_keeper.core.units import config_duration
+from ollama_keeper.errors import printable
 
-REDACTED = "[not shown]"
+HIDDEN = "[not shown]"
+
+_PLAIN_NAME = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z0-9_./-]*(:[a-z0-9_.-]+)?", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<=//)[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,92 +30,99 @@ class Found:
     remote: bool = False
 
 
-class _Lenient(GenerateJsonSchema):
-    """Leaves the types of values open: durations and sizes are texts that a schema would call strings or numbers."""
-
-    def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
-        return {}
-
-    def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
-        return {}
-
-
 def show(config: Config) -> str:
-    """The configuration in effect as YAML, every key written out; secrets only as the files they are read from."""
-    document: dict[str, Any] = {
+    """The configuration in effect as YAML, every key written out.
+
+    Secrets are shown only as the files that they are read from; values of headers and the user of a proxy are hidden.
+    """
+    document = {
         "servers": [_server(server) for server in config.servers],
-        "models": [_model(policy) for policy in _policies(config)],
+        "models": [_model(policy, servers, of=len(config.servers)) for policy, servers in _wanted(config)],
         "shutdown_grace": config_duration(config.shutdown_grace_s),
         "state_dir": str(config.state_dir) if config.state_dir else "off",
         "log": {"level": config.log.level, "format": config.log.format},
     }
-    source = f"# from {config.path}" if config.path else "# from defaults, environment and command line"
+    source = f"# from {config.path}" if config.path else "# from defaults, variables and flags, without a file"
     return f"{source}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True)}"
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON schema of the file: which keys there are; for completion in editors.
-
-    Values are checked by the program alone, which says more than a schema can.
-    """
-    schema = Settings.model_json_schema(schema_generator=_Lenient)
+    """JSON schema of the file, for editors; the program checks more, and says more, than a schema can."""
+    schema = Settings.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "ollama-keeper configuration"
+    schema["description"] = "What ollama-keeper keeps resident, on which Ollama servers, and how."
+    items = schema["properties"]["models"]["anyOf"][0]
+    items["items"] = {"anyOf": [{"type": "string"}, items["items"]]}
     return schema
 
 
 def initial(*, url: str, version: str, found: Sequence[Found]) -> str:
-    """A commented file for a server: what is resident is wanted, the rest is there to choose from."""
-    return "\n".join(_initial(url, version, found)) + "\n"
+    """A commented file for a server: what is resident is wanted, the rest is there to choose from.
+
+    Args:
+        url: where the server is.
+        version: of the server.
+        found: the models that it has; those that run elsewhere cannot be kept, and are left out.
+    """
+    return "\n".join(_initial(url, version, [model for model in found if not model.remote])) + "\n"
 
 
 def _initial(url: str, version: str, found: Sequence[Found]) -> Iterator[str]:
-    yield "# Configuration of ollama-keeper; every key is described in config.example.yaml."
-    yield f"# Read from Ollama {version}."
-    yield "" if url == DEFAULT_URL else f"\nollama: {url}\n"
-    yield "# What is to stay resident, the most important first. Take the '#' away to choose."
-    local = [model for model in found if not model.remote]
-    wanted = [model for model in local if model.resident]
-    yield "models:" if wanted else "models: []  # choose below, and take this [] away"
-    yield from (f"  - {_quoted(model.name)}" for model in wanted)
-    yield from (f"  # - {_quoted(model.name)}" for model in local if not model.resident)
-    if not local:
-        yield "  # - qwen3:8b  # nothing is pulled there yet: ollama pull qwen3:8b"
+    wanted = [model for model in found if model.resident]
+    yield "# What ollama-keeper keeps resident. Every key and its default: config.example.yaml."
+    yield f"# Written for Ollama {printable(version)}."
     yield ""
-    yield "# Defaults for all of them, as they are:"
+    yield f"ollama: {json.dumps(url)}" if url != DEFAULT_URL else f"# ollama: {DEFAULT_URL}"
+    yield ""
+    yield "# The most important first. What was resident is wanted; take a '#' away to keep more."
+    yield "models:" if wanted else "models: []  # nothing was resident: choose below, and take the [] away"
+    yield from (f"  - {_name(model.name)}" for model in wanted)
+    yield from (f"  # - {_name(model.name)}" for model in found if not model.resident)
+    if not found:
+        yield "  # - qwen3:8b   # nothing is pulled there yet: ollama pull qwen3:8b"
+    yield ""
+    yield "# Defaults of all models, as they are; a model that needs another is written as"
+    yield "#   - name: qwen3:8b"
+    yield "#     keep_alive: 30m"
     yield "# keep_alive: -1          # pin; or a lease such as 30m"
-    yield "# context_length: adopt   # as clients load it; or a number of tokens"
-    yield "# contention: yield       # to a guest that needs the room, until it is idle for yield_for"
+    yield "# context_length: adopt   # as clients load it; or a number of tokens, or server"
+    yield "# contention: yield       # to a guest that displaced it, until that is idle for yield_for"
+    yield "# interval: 15s           # time between two looks"
 
 
-def _quoted(name: str) -> str:
-    return str(yaml.safe_dump(name, default_flow_style=True, allow_unicode=True)).splitlines()[0]
+def _name(name: str) -> str:
+    """A model's name as YAML; names come from the server, and most need no quotes."""
+    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name)
 
 
-def _policies(config: Config) -> list[Policy]:
-    """The policies, each once: a model on several servers is one entry."""
-    return list({policy.name: policy for server in config.servers for policy in server.policies}.values())
+def _wanted(config: Config) -> list[tuple[Policy, list[str]]]:
+    """Each policy once, with the names of its servers; rank and what is sent belong to a server, and do not count."""
+    wanted: dict[Policy, list[str]] = {}
+    for server in config.servers:
+        for policy in server.policies:
+            wanted.setdefault(replace(policy, rank=0, keep_alive=-1), []).append(server.address.name)
+    return sorted(wanted.items(), key=lambda item: -item[0].priority)
 
 
 def _server(server: Server) -> dict[str, Any]:
     address = server.address
-    told: dict[str, Any] = {
-        "name": address.name,
+    told = {
+        "name": address.name if address.name != default_name(address.url) else None,
         "url": address.url,
+        "token_file": address.token_file and str(address.token_file),
+        "ca_file": address.ca_file and str(address.ca_file),
+        "headers": {name: HIDDEN for name, _ in address.headers},
+        "proxy": address.proxy and _USERINFO.sub(f"{HIDDEN}@", address.proxy),
         "look_timeout": config_duration(address.look_timeout_s),
     }
-    for key in ("token_file", "ca_file"):
-        if (value := getattr(address, key)) is not None:
-            told[key] = str(value)
-    if address.headers:
-        told["headers"] = {name: REDACTED for name, _ in address.headers}
-    if address.proxy:
-        told["proxy"] = REDACTED
-    return told
+    return {key: value for key, value in told.items() if value}
 
 
-def _model(policy: Policy) -> dict[str, Any]:
+def _model(policy: Policy, servers: list[str], *, of: int) -> dict[str, Any]:
     return {
         "name": policy.model,
+        **({"servers": servers} if len(servers) < of else {}),
         "keep_alive": -1 if policy.lease_s is None else config_duration(policy.lease_s),
         "on_expire": policy.on_expire.value,
         "interval": config_duration(policy.interval_s),

@@ -1,30 +1,43 @@
-"""What a value may be: one function a kind, from what stands in the file to what the program uses.
+"""What a value may be: one function a kind, from what was written to what the program uses.
 
-Each raises `Wrong` with what is wrong and what to write instead; the place is added by who knows it.
+Each raises `Wrong` with what is wrong and what to write; who knows the place adds it. Variables and flags are text, so
+numbers and booleans are taken as text too. Values that may hold a secret are never shown.
 """
 
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from collections.abc import Callable, Mapping
 
 from ollama_keeper.core.names import BadName, parse_name
-from ollama_keeper.core.units import BadUnit, parse_duration
+from ollama_keeper.core.policy import ContextRule
+from ollama_keeper.core.units import BadUnit, config_duration, parse_duration
 
-FOREVER = frozenset({"forever", "infinite", "infinity", "inf", "never", "always"})
-YES_NO = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
-CENTURY_S = 100 * 365.25 * 86_400.0
 LEAST_CONTEXT = 256
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
-_SECRET_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+MOST_CONTEXT = 2**31 - 1
+LONGEST_LEASE_S = 20 * 365 * 86_400.0  # what Ollama lists as further ahead is a pin (CONTRACT 2.3)
+LONGEST_S = 366 * 86_400.0
 
-Value = TypeVar("Value")
+_SHOWN = 60
+_LEASE_HINT = "write -1 to pin, or '30m'"
+_DURATION_HINT = "write for example 90s, 5m or 1h30m"
+_NUMBER = re.compile(r"[-+]?\d{1,17}(\.\d{0,17})?", re.ASCII)
+_WHOLE = re.compile(r"[-+]?\d{1,17}", re.ASCII)
+_THOUSANDS = re.compile(r"(\d{1,6})\s*[kK]", re.ASCII)
+_PERCENT = re.compile(r"(\d{1,3})\s*%", re.ASCII)
+_TERM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([^\W\d_]+)")
+_SERVER_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_WORDS = {
+    1: ("s", "sec", "secs", "second", "seconds", "秒", "秒钟", "秒鐘"),
+    60: ("m", "min", "mins", "minute", "minutes", "分", "分钟", "分鐘"),
+    3_600: ("h", "hr", "hrs", "hour", "hours", "小时", "小時", "时", "時間"),
+    86_400: ("d", "day", "days", "天", "日"),
+}
+_SECONDS = {word: seconds for seconds, words in _WORDS.items() for word in words}
+_BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 class Wrong(ValueError):
-    """A value that cannot be used: what is wrong, and what to write."""
+    """A value that cannot be used: what is wrong with it, and what to write."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
@@ -32,214 +45,208 @@ class Wrong(ValueError):
         self.hint = hint
 
 
-def duration(value: object) -> float:
-    """Seconds of a duration with a unit."""
-    if isinstance(value, bool) or value is None:
-        raise Wrong(f"{shown(value)} is not a duration", "write for example 90s, 5m or 1h30m")
-    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
-        raise Wrong(f"{shown(value)} has no unit", f"write {value}s for seconds, or {value}m for minutes")
-    try:
-        return parse_duration(_text(value, "a duration"))
-    except BadUnit as error:
-        raise Wrong(f"{shown(value)} is not a duration", "write for example 90s, 5m or 1h30m") from error
+def shown(value: object) -> str:
+    """A value as a message may show it: short, printable, of tables and lists only what they are."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
-def at_least(least_s: float, what: str) -> Callable[[object], float]:
-    """A duration of at least `least_s` seconds; `what` is how that is written."""
+def duration(least_s: float = 0.0) -> Callable[[object], float]:
+    """A duration with a unit, in seconds, of at least `least_s` and at most a year."""
 
-    def checked(value: object) -> float:
-        seconds = duration(value)
+    def check(value: object) -> float:
+        seconds = _seconds(value, _DURATION_HINT)
         if seconds < least_s:
-            raise Wrong(f"{shown(value)} is too short", f"write {what} or more")
+            raise Wrong(f"{shown(value)} is too short", f"write {config_duration(least_s)} or more")
+        if seconds > LONGEST_S:
+            raise Wrong(f"{shown(value)} is longer than a year", "write less")
         return seconds
 
-    return checked
+    return check
 
 
-def or_off(inner: Callable[[object], float]) -> Callable[[object], float | None]:
-    """The same, or `off`, which is None."""
-
-    def checked(value: object) -> float | None:
-        return None if value is False or value == "off" else inner(value)
-
-    return checked
+def duration_or_off(least_s: float) -> Callable[[object], float | None]:
+    """The same, or `off`, which is None. `false` is what other YAML tools make of `off`."""
+    inner = duration(least_s)
+    return lambda value: None if is_off(value) else inner(value)
 
 
-def keep_alive(value: object) -> float | None:
-    """Seconds of a lease; None for -1, which pins. Only here a number without a unit is seconds."""
-    if value in {-1, "-1"} and not isinstance(value, bool):
-        return None
-    seconds = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else _lease(value)
+def is_off(value: object) -> bool:
+    """Whether the value is the word `off`."""
+    return value is False or (isinstance(value, str) and value.strip().lower() in {"off", "false"})
+
+
+def keep_alive(value: object) -> float:
+    """Seconds of a lease, or -1.0, which pins. Only here a number without a unit is taken, as seconds."""
+    number = _number(value)
+    if number == -1:
+        return -1.0
+    seconds = number if number is not None else _seconds(value, _LEASE_HINT)
     if seconds == 0:
-        raise Wrong("0 would unload the model after each request", "write -1 to pin, or a lease such as 30m")
+        raise Wrong(f"{shown(value)} would unload the model after each request", _LEASE_HINT)
     if seconds < 0:
-        raise Wrong(f"{shown(value)} is negative", "write -1 to pin, or a lease such as 30m")
-    return None if seconds >= CENTURY_S else seconds
+        raise Wrong(f"{shown(value)} is negative, which Ollama takes as for ever", _LEASE_HINT)
+    if seconds > LONGEST_LEASE_S:
+        raise Wrong(f"{shown(value)} is more than 20 years", _LEASE_HINT)
+    return seconds
 
 
-def _lease(value: object) -> float:
-    hint = "write -1 to pin, or '30m'"
-    if isinstance(value, str) and value.strip().lower() in FOREVER:
-        raise Wrong(f"{value!r} is not a duration", hint)
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        raise Wrong(f"{value!r} has no unit", f"write {value} without quotes for seconds, or '{value}m'")
-    try:
-        return parse_duration(_text(value, "a duration"))
-    except BadUnit as error:
-        if isinstance(value, str) and value.strip().startswith("-"):
-            return -1.0
-        raise Wrong(f"{shown(value)} is not a duration", hint) from error
-
-
-def context_length(value: object) -> int | str:
-    """Tokens, `server` or `adopt`."""
-    if value in {"server", "adopt"}:
-        return str(value)
-    number = _whole(value, "write a number of tokens such as 8192, 'server' or 'adopt'")
-    if number < LEAST_CONTEXT:
-        raise Wrong(f"{number} is too small", f"write {LEAST_CONTEXT} or more")
-    return number
+def context_length(value: object) -> int | ContextRule:
+    """A number of tokens, `server` or `adopt`."""
+    if isinstance(value, str) and value.strip() in set(ContextRule):
+        return ContextRule(value.strip())
+    if isinstance(value, str) and (match := _THOUSANDS.fullmatch(value.strip())):
+        raise Wrong(f"{shown(value)} is not a whole number", f"write {int(match.group(1)) * 1024}")
+    tokens = whole(value, hint="write a number of tokens such as 8192, or server, or adopt")
+    if not LEAST_CONTEXT <= tokens <= MOST_CONTEXT:
+        raise Wrong(f"{shown(value)} is out of range", f"write {LEAST_CONTEXT} or more, or server, or adopt")
+    return tokens
 
 
 def fraction(value: object) -> float | None:
-    """0.0 to 1.0; None for `auto`."""
-    if value == "auto":
+    """A share from 0.0 to 1.0; None for `auto`."""
+    if isinstance(value, str) and value.strip() == "auto":
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise Wrong(f"{shown(value)} is no share", "write a number from 0.0 to 1.0, or auto")
-    return float(value)
+    hint = "write a share from 0.0 to 1.0, or auto"
+    if isinstance(value, str) and (match := _PERCENT.fullmatch(value.strip())) and int(match.group(1)) <= 100:
+        raise Wrong(f"{shown(value)} is not a share", f"write {int(match.group(1)) / 100:g}")
+    number = _number(value)
+    if number is None or not 0 <= number <= 1:
+        raise Wrong(f"{shown(value)} is not a share", hint)
+    return number
 
 
-def whole(value: object) -> int:
+def whole(value: object, *, hint: str = "write a whole number") -> int:
     """A whole number."""
-    return _whole(value, "write a whole number")
-
-
-def flag(value: object) -> bool:
-    """true or false, also as yes, no, on, off."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in YES_NO:
-        return YES_NO[value.lower()]
-    raise Wrong(f"{shown(value)} is neither true nor false", "write true or false")
-
-
-def choice(*allowed: str) -> Callable[[object], str]:
-    """One word of a list."""
-
-    def checked(value: object) -> str:
-        word = {False: "off", True: "on"}.get(value, value) if isinstance(value, bool) else value
-        if word not in allowed:
-            raise Wrong(f"{shown(value)} is not known here", f"write {' or '.join(allowed)}")
-        return str(word)
-
-    return checked
-
-
-def model_name(value: object) -> str:
-    """A name that Ollama takes, as written."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise Wrong(f"{value} is a number", "put the model's name in quotes")
-    text = _text(value, "a model's name").strip()
-    try:
-        parse_name(text)
-    except BadName as error:
-        raise Wrong(f"{text!r} is not a model's name", "write it as ollama list shows it, such as qwen3:8b") from error
-    return text
-
-
-def server_name(value: object) -> str:
-    """Letters, digits, `._-`."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, "a name")
-    if not _NAME.fullmatch(text):
-        raise Wrong(f"{text!r} is no name for a server", "use letters, digits, '.', '_' and '-'")
-    return text
-
-
-def path(value: object) -> Path:
-    """A path; `~` is the home directory."""
-    return Path(_text(value, "a path")).expanduser()
-
-
-def path_or_off(value: object) -> Path | None:
-    """A path, or None for `off`."""
-    return None if value is False or value == "off" else path(value)
-
-
-def headers(value: object) -> tuple[tuple[str, str], ...]:
-    """Names and values of HTTP headers; values are never shown."""
-    if not isinstance(value, dict):
-        raise Wrong("headers is not a map", "write names and values below it")
-    for name, text in value.items():
-        if not _SECRET_HEADER.fullmatch(name):
-            raise Wrong(f"{name!r} is no header's name", "use letters, digits and '-'")
-        if isinstance(text, bool | dict | list) or text is None or not str(text).isprintable():
-            raise Wrong(f"the value of {name} is not text", "write it in quotes, on one line")
-    return tuple((name, str(text)) for name, text in value.items())
-
-
-def url(value: object) -> str:
-    """`http(s)://host:port`, without a trailing slash; 0.0.0.0 and :: become the loopback address."""
-    text = _text(value, "a URL").strip()
-    if text.startswith(("dns+http://", "dns+https://")):
-        raise Wrong("discovery by DNS is not in this version", "name each server by its own URL")
-    parts = _split(text)
-    if "@" in parts.netloc:
-        raise Wrong(
-            "a URL with a user name or password", "leave them out; a token goes into a file named by token_file"
-        )
-    if parts.query or parts.fragment:
-        raise Wrong(f"{text!r} has a query", "write http://HOST:PORT")
-    return urlunsplit((parts.scheme, connectable(parts.netloc), parts.path.rstrip("/"), "", ""))
-
-
-def proxy(value: object) -> str:
-    """URL of a proxy; never shown, for it may hold a password."""
-    text = _text(value, "a URL").strip()
-    if not text.startswith(("http://", "https://")):
-        raise Wrong("proxy is no http URL", "write http://HOST:PORT")
-    return text
-
-
-def connectable(netloc: str) -> str:
-    """An address one can connect to: a server that listens on all addresses is asked on the loopback one."""
-    for any_address, loopback in (("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104 - compared, not bound
-        if netloc == any_address or netloc.startswith(any_address + ":"):
-            return loopback + netloc[len(any_address) :]
-    return netloc
-
-
-def shown(value: object) -> str:
-    """A value as a message may show it."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _split(text: str) -> SplitResult:
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        good = False
-    if not good:
-        raise Wrong(f"{text!r} is no URL", "write http://HOST:PORT, such as http://127.0.0.1:11434")
-    return parts
-
-
-def _whole(value: object, hint: str) -> int:
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d{1,18}", value):
+    number = _number(value)
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if number is None or not isinstance(value, int):
         raise Wrong(f"{shown(value)} is not a whole number", hint)
     return value
 
 
-def _text(value: object, what: str) -> str:
+def whole_from(least: int) -> Callable[[object], int]:
+    """A whole number of at least `least`."""
+
+    def check(value: object) -> int:
+        number = whole(value)
+        if number < least:
+            raise Wrong(f"{shown(value)} is too small", f"write {least} or more")
+        return number
+
+    return check
+
+
+def boolean(value: object) -> bool:
+    """`true` or `false`; `yes`, `no`, `on` and `off` mean the same."""
+    word = value.strip().lower() if isinstance(value, str) else value
+    if isinstance(word, str):
+        word = _BOOLS.get(word)
+    if not isinstance(word, bool):
+        raise Wrong(f"{shown(value)} is neither true nor false", "write true or false")
+    return word
+
+
+def one_of(*words: str) -> Callable[[object], str]:
+    """One word of a closed list."""
+
+    def check(value: object) -> str:
+        if isinstance(value, str) and value.strip() in words:
+            return value.strip()
+        raise Wrong(f"{shown(value)} is not one of the choices", f"write {', '.join(words[:-1])} or {words[-1]}")
+
+    return check
+
+
+def model_name(value: object) -> str:
+    """The name of a model that Ollama takes, as written."""
+    if not isinstance(value, str):
+        hint = "write it in quotes" if isinstance(value, int | float) else "write it as ollama list does: qwen3:8b"
+        raise Wrong(f"{shown(value)} is not a model name", hint)
+    try:
+        parse_name(value.strip())
+    except BadName:
+        raise Wrong(f"{shown(value)} is not a model name", "write it as ollama list does: qwen3:8b") from None
+    return value.strip()
+
+
+def server_name(value: object) -> str:
+    """The name of a server: letters, digits, `._-`."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _SERVER_NAME.fullmatch(text):
+        raise Wrong(f"{shown(value)} is not a server name", "write letters, digits, '.', '_' and '-'")
+    return text
+
+
+def site_name(value: object) -> str:
+    """What a model calls one of its servers: a name, or the host and port of one that has none."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise Wrong(f"{shown(value)} is not a server name", "write the name of one of the servers")
+    return str(value).strip()
+
+
+def path(value: object) -> str:
+    """A path, as written."""
     if not isinstance(value, str) or not value.strip():
-        raise Wrong(f"{shown(value)} is not {what}", "write it as text")
-    return value
+        raise Wrong(f"{shown(value)} is not a path", "write the path of a file, in quotes if it looks like a number")
+    return value.strip()
+
+
+def path_or_off(value: object) -> str | None:
+    """A path as written, or `off`, which is None."""
+    return None if is_off(value) else path(value)
+
+
+def headers(value: object) -> dict[str, str]:
+    """HTTP headers by their name; their values may be secrets."""
+    if not isinstance(value, Mapping):
+        raise Wrong("is not a table", "write one line a header below it, NAME: VALUE")
+    for name, text in value.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise Wrong(f"{shown(name)} is not the name of a header", "write letters, digits and '-'")
+        good = isinstance(text, str | int | float) and not isinstance(text, bool)
+        if not good or not str(text).isprintable() or not str(text).isascii():
+            raise Wrong(f"the value of {name} is not plain text of one line", "write it in quotes")
+    return {str(name): str(text).strip() for name, text in value.items()}
+
+
+def _seconds(value: object, hint: str) -> float:
+    """Seconds of a duration with a unit; the hint is for text of which not even the meaning is clear."""
+    number = _number(value)
+    if number is not None:
+        unit = f"write {number:g}s" if number >= 0 else hint
+        raise Wrong(f"{shown(value)} {'has no unit' if number >= 0 else 'is negative'}", unit)
+    if not isinstance(value, str):
+        raise Wrong(f"{shown(value)} is not a duration", hint)
+    try:
+        return parse_duration(value.strip())
+    except BadUnit:
+        meant = _meant(value)
+        negative = value.strip().startswith("-") and _meant(value.strip()[1:])
+        raise Wrong(
+            f"{shown(value)} {'is negative' if negative else 'is not a duration'}", f"write {meant}" if meant else hint
+        ) from None
+
+
+def _meant(text: str) -> str | None:
+    """What words such as `5 min`, `1 day` or `30分钟` mean as a duration of ours."""
+    terms = _TERM.findall(text)
+    if not terms or _TERM.sub("", text).strip() or any(word.lower() not in _SECONDS for _, word in terms):
+        return None
+    return config_duration(sum(float(number) * _SECONDS[word.lower()] for number, word in terms))
+
+
+def _number(value: object) -> float | None:
+    """A number, also written as text; a boolean is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value.strip()) else None
+    return float(value)

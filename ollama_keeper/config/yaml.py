@@ -1,172 +1,207 @@
-"""YAML into plain values, and where each of them stands.
+"""A YAML file as plain data, with the place of everything in it.
 
-Scalars are read more plainly than YAML 1.1 does: `off`, `12:30` and `1e3` stay text, numbers are decimal. Duplicate keys,
-keys that are not text, and lists at the top are mistakes, told with line and column.
+The nodes are built from the parser's events, so that nesting and aliases are ours to bound, and plain scalars are read
+as YAML 1.2 means them. PyYAML's own reading (1.1) makes `off` False, `12:30` 750 and `010` 8; here they stay text, and
+the key that gets them says what it takes.
 """
 
 import re
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import yaml
 
-from ollama_keeper.errors import Mistake
+from ollama_keeper.config.layer import Layer, Path, Place, path_text
+from ollama_keeper.config.syntax import explained
+from ollama_keeper.errors import ConfigError, Mistake
 
-Path_ = tuple[str | int, ...]
-Place = tuple[int, int]
+MAX_DEPTH = 16  # the deepest value of a good file is at 5
+MAX_NODES = 200_000  # 1,000 models of 20 keys are 41,000; an alias counts as all that it stands for
 
-LARGEST_FILE = 2**20
-MOST_VALUES = 100_000
-DEEPEST = 20
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULL = re.compile(r"~|null|Null|NULL|")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?(0|[1-9]\d{0,17})", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\d{1,17}\.\d{0,17}|\.\d{1,17})", re.ASCII)
+_CORE = "tag:yaml.org,2002:"
 
-_INT = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)")
-_PLAIN = {"": None, "~": None, "null": None, "Null": None, "true": True, "True": True, "false": False, "False": False}
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class BadFile(Exception):
-    """A file that is no YAML mapping; `mistakes` say why."""
-
-    def __init__(self, *mistakes: Mistake) -> None:
-        super().__init__("\n".join(map(str, mistakes)))
-        self.mistakes = mistakes
+Scalar: TypeAlias = str | int | float | bool | None
 
 
-@dataclass(slots=True)
-class Document:
-    """A mapping, and where its values and keys stand, lines and columns counted from 1."""
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A scalar, a list or a table, and where it stands; line and column counted from 1."""
 
-    source: str
-    values: dict[str, Any] = field(default_factory=dict)
-    places: dict[Path_, Place] = field(default_factory=dict)
-    keys: dict[Path_, Place] = field(default_factory=dict)
-    mistakes: list[Mistake] = field(default_factory=list)
-    count: int = 0
+    line: int
+    column: int
+    scalar: Scalar = None
+    items: "tuple[_Node, ...] | None" = None
+    pairs: "tuple[tuple[_Node, _Node], ...] | None" = None
 
-
-def read_file(path: Path) -> Document:
-    """The mapping in a file.
-
-    Raises:
-        BadFile: it cannot be read, is no YAML, or no mapping.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        why = "there is no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise BadFile(
-            Mistake(str(path), "", why, "check the path given by --config or OLLAMA_KEEPER_CONFIG")
-        ) from error
-    if len(raw) > LARGEST_FILE:
-        raise BadFile(Mistake(str(path), "", "larger than 1 MiB", "this is hardly a configuration of ollama-keeper"))
-    return read_text(_decoded(raw, str(path)), str(path))
+    @property
+    def empty(self) -> bool:
+        return self.scalar is None and self.items is None and self.pairs is None
 
 
-def read_text(text: str, source: str) -> Document:
-    """The mapping in a text.
+class _Unusable(Exception):
+    """YAML that is not taken: the reading ends."""
+
+    def __init__(self, at: yaml.Event, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.at, self.what, self.hint = _at(at), what, hint
+
+
+def parse(text: str, source: str) -> Layer:
+    """The settings of a file; duplicate keys, keys that are no text and empty values are among its mistakes.
+
+    Args:
+        text: the whole file, without control characters.
+        source: how messages call the file.
 
     Raises:
-        BadFile: it is no YAML, or no mapping.
+        ConfigError: the file is no YAML, or no table: its first such place.
     """
-    document = Document(source)
     try:
-        node = yaml.compose(text, Loader=_LOADER)
+        top = _document(yaml.parse(text, Loader=_LOADER))
+    except _Unusable as error:
+        place = Place(source, "", *error.at)
+        raise ConfigError((place.mistake(error.what, error.hint),)) from None
     except yaml.MarkedYAMLError as error:
-        raise BadFile(_syntax(error, text, source)) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise BadFile(_unreadable(error, text, source)) from error
-    if node is None:
-        raise BadFile(Mistake(source, "", "the file is empty", "write at least: models: [qwen3:8b]"))
-    if not isinstance(node, yaml.MappingNode):
-        what = "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
-        hint = "begin with a key, such as models:"
-        raise BadFile(Mistake(source, "", f"{what} where keys and values are expected", hint, *_at(node)))
-    document.values = _mapping(node, (), document)
-    if document.mistakes:
-        raise BadFile(*document.mistakes)
-    return document
+        raise ConfigError((explained(error, text, source),)) from None
+    if top is None or top.empty:
+        raise ConfigError((Mistake(source, "", "holds nothing", "list what to keep: models: [qwen3:8b]"),))
+    if top.pairs is None:
+        what = f"is {'text' if top.items is None else 'a list'}, not a table of keys"
+        place = Place(source, "", top.line, top.column)
+        raise ConfigError((place.mistake(what, "write models: and the list below it"),))
+    return _Walk(source).layer(top)
 
 
-def plain(text: str) -> object:
-    """What an unquoted scalar means: null, true, false, a decimal number, else the text itself."""
-    if text in _PLAIN:
-        return _PLAIN[text]
-    if _INT.fullmatch(text) and len(text) < 20:
+def _document(events: Iterator[yaml.Event]) -> _Node | None:
+    """The one document of a stream."""
+    top, anchors = None, dict[str, _Node]()
+    for event in events:
+        if top and isinstance(event, yaml.DocumentStartEvent):
+            raise _Unusable(event, "a second document begins", "keep one, without a line of ---")
+        if isinstance(event, yaml.NodeEvent):
+            top = _node(event, events, anchors, depth=0)
+    return top
+
+
+def _node(event: yaml.Event, events: Iterator[yaml.Event], anchors: dict[str, _Node], *, depth: int) -> _Node:
+    """The node that begins with an event. An anchor holds once its node is complete, so none contains itself."""
+    if depth > MAX_DEPTH:
+        raise _Unusable(event, "is nested too deep", "no key needs more than five levels")
+    if isinstance(event, yaml.AliasEvent):
+        return _aliased(event, anchors)
+    node = _Node(*_at(event))
+    if isinstance(event, yaml.ScalarEvent):
+        node = replace(node, scalar=_scalar(event))
+    elif isinstance(event, yaml.SequenceStartEvent):
+        _check_tag(event, "seq")
+        node = replace(node, items=tuple(_inner(events, anchors, depth)))
+    elif isinstance(event, yaml.MappingStartEvent):
+        _check_tag(event, "map")
+        inner = list(_inner(events, anchors, depth))
+        node = replace(node, pairs=tuple(zip(inner[::2], inner[1::2], strict=True)))
+    if isinstance(event, yaml.NodeEvent) and event.anchor:
+        anchors[event.anchor] = node
+    return node
+
+
+def _inner(events: Iterator[yaml.Event], anchors: dict[str, _Node], depth: int) -> Iterator[_Node]:
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            return
+        yield _node(event, events, anchors, depth=depth + 1)
+
+
+def _aliased(event: yaml.AliasEvent, anchors: dict[str, _Node]) -> _Node:
+    if event.anchor not in anchors:
+        raise _Unusable(event, f"*{event.anchor} stands for nothing above it", "write the value out, or text in quotes")
+    line, column = _at(event)
+    return replace(anchors[event.anchor], line=line, column=column)
+
+
+def _at(event: yaml.Event) -> tuple[int, int]:
+    """Line and column of an event, counted from 1."""
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _scalar(event: yaml.ScalarEvent) -> Scalar:
+    """The value of a scalar: quoted is text; plain is what YAML 1.2 says, without octal, exponents and infinities."""
+    _check_tag(event, "str")
+    text: str = event.value
+    if event.tag or not event.implicit[0]:
+        return text
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOL.fullmatch(text):
+        return text.lower() == "true"
+    if _INT.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-def _decoded(raw: bytes, source: str) -> str:
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadFile(Mistake(source, "", "the file is UTF-16", "save it as UTF-8"))
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        column = error.start - raw.rfind(b"\n", 0, error.start)
-        raise BadFile(Mistake(source, "", "not UTF-8 text", "save the file as UTF-8", line, column)) from error
+def _check_tag(event: yaml.ScalarEvent | yaml.CollectionStartEvent, kind: str) -> None:
+    if event.tag and event.tag not in {"!", _CORE + kind}:
+        raise _Unusable(event, "a tag (!...) is not taken", "write the plain value")
 
 
-def _value(node: yaml.Node, path: Path_, document: Document) -> Any:
-    document.count += 1
-    if document.count > MOST_VALUES or len(path) > DEEPEST:
-        raise BadFile(
-            Mistake(document.source, "", "nested too deeply or too large", "leave out anchors and aliases", *_at(node))
-        )
-    document.places[path] = _at(node)
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, document)
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*path, index), document) for index, item in enumerate(node.value)]
-    return plain(node.value) if getattr(node, "style", None) is None else node.value
+@dataclass(slots=True)
+class _Walk:
+    """Turns nodes into data and places, and counts them: an alias is walked each time it is used."""
 
+    source: str
+    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Place] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
 
-def _mapping(node: yaml.MappingNode, path: Path_, document: Document) -> dict[str, Any]:
-    document.places.setdefault(path, _at(node))
-    values: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-        where = _at(key_node)
-        if not isinstance(key, str) or key == "<<":
-            document.mistakes.append(Mistake(document.source, dotted(path), "a key that is not plain text", "", *where))
-            continue
-        if key in values:
-            first = document.keys[(*path, key)][0]
-            what = f"the key is there twice, first in line {first}"
-            document.mistakes.append(Mistake(document.source, dotted((*path, key)), what, "keep one of them", *where))
-            continue
-        document.keys[(*path, key)] = where
-        values[key] = _value(value_node, (*path, key), document)
-    return values
+    def layer(self, top: _Node) -> Layer:
+        data = self._table(top, ())
+        return Layer(self.source, data, self.values, self.keys, tuple(self.mistakes))
 
+    def _value(self, node: _Node, path: Path) -> object:
+        if len(self.values) >= MAX_NODES:
+            what = "has more than 200,000 values, those that aliases stand for included"
+            raise ConfigError((Mistake(self.source, "", what, "write it smaller"),))
+        self.values[path] = self._place(node, path)
+        if node.pairs is not None:
+            return self._table(node, path)
+        if node.items is not None:
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.items)]
+        return node.scalar
 
-def dotted(path: Path_) -> str:
-    """A path as messages write it: `models[2].keep_alive`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+    def _table(self, node: _Node, path: Path) -> dict[str, object]:
+        self.values[path] = self._place(node, path)
+        data: dict[str, object] = {}
+        for key, value in node.pairs or ():
+            if (name := self._key(key, path)) is not None:
+                self._entry(data, name, value, (*path, name))
+        return data
 
+    def _entry(self, data: dict[str, object], name: str, value: _Node, path: Path) -> None:
+        if value.empty:
+            what = "has no value"
+            self.mistakes.append(self.keys[path].mistake(what, "write one, or take the line out for the default"))
+        else:
+            data[name] = self._value(value, path)
 
-def _at(node: yaml.Node) -> Place:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+    def _key(self, key: _Node, path: Path) -> str | None:
+        """The name of a key that may stand here; else None, and the mistake is noted."""
+        if not isinstance(key.scalar, str):
+            place = self._place(key, path)
+            self.mistakes.append(place.mistake("a key must be text", "write it in quotes, if it is meant"))
+            return None
+        whole = (*path, key.scalar)
+        place = self._place(key, whole)
+        if first := self.keys.get(whole):
+            self.mistakes.append(place.mistake(f"is given twice, first on line {first.line}", "keep one"))
+            return None
+        self.keys[whole] = place
+        return key.scalar
 
-
-def _syntax(error: yaml.MarkedYAMLError, text: str, source: str) -> Mistake:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-    problem = error.problem or "not YAML"
-    lines = text.splitlines()
-    if line is not None and line <= len(lines) and "\t" in lines[line - 1][:column]:
-        return Mistake(source, "", "a tab", "indent with spaces", line, column)
-    return Mistake(source, "", f"not YAML: {problem}", "check indentation, colons and quotes near it", line, column)
-
-
-def _unreadable(error: Exception, text: str, source: str) -> Mistake:
-    position = getattr(error, "position", None)
-    if isinstance(position, int):
-        line = text.count("\n", 0, position) + 1
-        return Mistake(source, "", "not text: it holds control characters", "is this the right file?", line, 1)
-    return Mistake(source, "", "not YAML", "is this the right file?")
+    def _place(self, node: _Node, path: Path) -> Place:
+        return Place(self.source, path_text(path), node.line, node.column)

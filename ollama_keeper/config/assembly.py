@@ -1,0 +1,47 @@
+"""Checked layers into the one `Config`, or all that does not go together in them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ollama_keeper.config import places
+from ollama_keeper.config.effective import Config, LogSettings, Server
+from ollama_keeper.config.layer import Place
+from ollama_keeper.config.merged import Merged
+from ollama_keeper.config.servers import find_sites
+from ollama_keeper.config.wanted import Asked, chosen, listed_wishes, mistakes_of, policies
+from ollama_keeper.errors import Mistake
+
+
+def assembled(
+    merged: Merged, asked: Sequence[Asked], environ: Mapping[str, str], *, path: Path | None
+) -> tuple[Config, list[Mistake]]:
+    """The configuration, good where there are no mistakes beside it."""
+    mistakes: list[Mistake] = []
+    sites = find_sites(merged, environ, mistakes)
+    wishes = listed_wishes(merged)
+    mistakes.extend(mistakes_of(merged, wishes, sites))
+    if asked:
+        wishes = chosen(merged, wishes, asked, mistakes)
+    settings = merged.settings
+    servers = tuple(Server(site.address, policies(wishes, site, sites)) for site in sites.sites)
+    log = LogSettings(settings.log.level, settings.log.format)
+    return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path), mistakes
+
+
+def nothing_to_keep(merged: Merged, config: Config, mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:
+    """Why no server has a model to keep, unless that follows from the other mistakes."""
+    if not config.servers or any(mistake.key.startswith("models") for mistake in mistakes):
+        return ()
+    file = merged.layers.file
+    place = file.values.get(("models",), Place(file.source, "models"))
+    if merged.settings.models:
+        names = ", ".join(server.address.name for server in config.servers)
+        return (place.mistake(f"none of them is for {names}", "name one, ollama-keeper run qwen3:8b"),)
+    return (place.mistake("names no model", "write models: [qwen3:8b], or ollama-keeper run qwen3:8b"),)
+
+
+def _state_dir(merged: Merged, environ: Mapping[str, str]) -> Path | None:
+    if "state_dir" not in merged.settings.model_fields_set:
+        return places.state_dir(environ)
+    text = merged.settings.state_dir
+    return places.expanded(text, merged.folder_of(("state_dir",)), environ) if text else None

@@ -1,0 +1,45 @@
+"""The configuration in effect, as the rest of the program reads it: checked, merged, nothing of files or flags."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ollama_keeper.core.address import Address
+from ollama_keeper.core.policy import Policy
+
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+LogFormat: TypeAlias = Literal["auto", "json", "console"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how; the format `auto` is JSON unless stdout is a terminal."""
+
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One Ollama server and the models wanted on it, in the order of their loads."""
+
+    address: Address
+    policies: tuple[Policy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that the operator wants.
+
+    Attributes:
+        servers: at least one.
+        shutdown_grace_s: how long a stop waits for an open load, seconds.
+        state_dir: where the state file lies; None keeps what is known in memory only.
+        path: the file that was taken; None without one.
+    """
+
+    servers: tuple[Server, ...]
+    shutdown_grace_s: float
+    state_dir: Path | None
+    log: LogSettings
+    path: Path | None
