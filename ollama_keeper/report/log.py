@@ -28,6 +28,8 @@ from ollama_keeper.report.writer import Writer
 NAME = "ollama_keeper"
 QUIET = ("httpx", "httpcore", "apscheduler", "uvicorn", "asyncio")
 """Libraries of which only warnings are told; httpx and httpcore print whole URLs, tokens included."""
+COPIES = ("color_message", "message", "asctime")
+"""What uvicorn, and formatters of other handlers, leave in a record."""
 
 EventDict = MutableMapping[str, Any]
 
@@ -160,9 +162,10 @@ def _number(level: str) -> int:
 
 
 def _short(_: object, __: str, event: EventDict) -> EventDict:
-    """A library's text is foreign text: one line of bounded length. uvicorn's coloured copy of it is left out."""
+    """A library's text is foreign text: one line of bounded length. Copies of it in the record are left out."""
     event["event"] = printable(str(event["event"]))
-    event.pop("color_message", None)
+    for copy in COPIES:
+        event.pop(copy, None)
     return event
 
 
