@@ -74,7 +74,7 @@ class Store:
     ) -> None:
         self._path = path
         self._report = report
-        self._writes = path is not None and not read_only
+        self._read_only = read_only
         self._retry_s = retry_s
         self._failed = failed
         self._held: Batch = {}
@@ -120,22 +120,22 @@ class Store:
             self._writer.join(timeout_s)
 
     def _queue(self, key: Key, text: str | None) -> None:
-        if not self._writes:
+        if self._path is None or self._read_only:
             return
         with self._wake:
             self._waiting[key] = self._held[key] = text
             self._wake.notify()
             if self._writer is None:
-                self._writer = threading.Thread(target=self._write_all, name="state", daemon=True)
+                self._writer = threading.Thread(target=self._write_all, args=(self._path,), name="state", daemon=True)
                 self._writer.start()
 
     # --- the writer's thread ------------------------------------------------------------------------------------------
 
-    def _write_all(self) -> None:
+    def _write_all(self, path: Path) -> None:
         while batch := self._next():
             again = self._failed
             try:
-                self._write(batch)
+                self._write(path, batch)
             except (sqlite3.Error, OSError, StateError) as error:
                 self._tell(error)
                 self._put_back(batch)
@@ -150,10 +150,7 @@ class Store:
             batch, self._waiting = self._waiting, {}
             return batch
 
-    def _write(self, batch: Batch) -> None:
-        path = self._path
-        if path is None:
-            return
+    def _write(self, path: Path, batch: Batch) -> None:
         if self._failed and _prepare(path, self._report):
             batch = self._all()
         with _connected(path) as database, database:

@@ -24,7 +24,7 @@ def console_line(event: Mapping[str, object], *, colours: bool) -> str:
     """The line, with its hint on a second one; control characters of foreign text are shown, not obeyed."""
     level = str(event.get("level", "info"))
     name, text = _name(event), _text(event)
-    time = _painted(_local_time(str(event.get("ts", ""))), DIM, colours=colours)
+    time = _painted(_local_time(str(event["ts"])), DIM, colours=colours)
     head = _painted(f"{MARKS.get(level, ' ')} {name.ljust(EVENT_WIDTH)}", COLOURS.get(level, ""), colours=colours)
     line = f"{time} {head}  {text}".rstrip()
     if not event.get("hint"):
@@ -44,10 +44,7 @@ def _text(event: Mapping[str, object]) -> str:
 
 
 def _local_time(ts: str) -> str:
-    try:
-        return datetime.fromisoformat(ts).astimezone().strftime("%m-%d %H:%M:%S")
-    except (ValueError, OverflowError):
-        return ts
+    return datetime.fromisoformat(ts).astimezone().strftime("%m-%d %H:%M:%S")
 
 
 def _label(key: str) -> str:

@@ -58,6 +58,8 @@ def _summary(change: of.KeeperSummary) -> str:
 
 def _config(change: of.ConfigLoaded) -> str:
     where = f"from {change.path}" if change.path else "without a file"
+    if not change.removed and not change.changed:
+        return f"configuration {where}: {number(change.added, 'model')}"
     return f"configuration {where}: {change.added} added, {change.removed} removed, {change.changed} changed"
 
 

@@ -135,6 +135,15 @@ def test_a_bad_document_costs_only_itself(tmp_path: Path, opened: Opened, told: 
     assert told.nothing
 
 
+def test_a_file_that_can_no_longer_be_read_is_told_and_nothing_is_known(
+    tmp_path: Path, opened: Opened, told: Told
+) -> None:
+    store = opened(tmp_path)
+    (tmp_path / FILE).write_bytes(b"no database" * 1_000)
+    assert store.read("gpu") == ()
+    assert "not a database" in (told.next().hint or "")
+
+
 def test_memory_only_keeps_nothing_and_tells_nothing(opened: Opened, told: Told) -> None:
     store = opened(None)
     store.write("gpu", Kept("a", DOCUMENT))

@@ -251,9 +251,7 @@ GIB = 2**30
             "2 ready, 1 cold; since the last summary 480 checks, 1 look, 0 pings, 1 warm, 2 losses, 1m 11s cold",
             id="summary",
         ),
-        pytest.param(
-            ConfigLoaded(added=1), "configuration without a file: 1 added, 0 removed, 0 changed", id="no-config-file"
-        ),
+        pytest.param(ConfigLoaded(added=1), "configuration without a file: 1 model", id="no-config-file"),
     ],
 )
 def test_a_sentence_reads(change: Change, expected: str) -> None:
