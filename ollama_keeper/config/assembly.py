@@ -30,7 +30,7 @@ def assembled(
 
 def nothing_to_keep(merged: Merged, config: Config, mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:
     """Why no server has a model to keep, unless that follows from the other mistakes."""
-    if not config.servers or any(mistake.key.startswith("models") for mistake in mistakes):
+    if not config.servers or any("models" in mistake.key + mistake.hint for mistake in mistakes):
         return ()
     file = merged.layers.file
     place = file.values.get(("models",), Place(file.source, "models"))

@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 from ollama_keeper.errors import Mistake
 
+_LONGEST_KEY = 60
+
 Step: TypeAlias = str | int
 Path: TypeAlias = tuple[Step, ...]
 
@@ -101,5 +103,10 @@ def path_text(path: Iterable[Step]) -> str:
     """A path as messages write it: `models[2].keep_alive`."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        text += f"[{step}]" if isinstance(step, int) else f".{_key_text(step)}" if text else _key_text(step)
     return text
+
+
+def _key_text(key: str) -> str:
+    """A key as messages write it; foreign text as what it is, and short."""
+    return key if 0 < len(key) <= _LONGEST_KEY and key.isprintable() else f"{key[:_LONGEST_KEY]!r}"

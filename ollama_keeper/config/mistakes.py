@@ -48,7 +48,8 @@ def mistake(error: ErrorDetails, layers: Layers) -> Mistake:
             key = f"{path_text(path[:-1])}.{path[-1]}"
             return Mistake(place.source, key, "is missing", _MISSING[str(path[-1])], place.line, place.column)
         case "list_type":
-            return layers.place(path).mistake("is not a list", _LISTS.get(str(path[-1]), "write a list, [a, b]"))
+            hint = _LISTS[str(path[-1])] if len(path) == 1 else "write a list, [a, b]"
+            return layers.place(path).mistake("is not a list", hint)
         case _:
             name = str(path[-2] if isinstance(path[-1], int) else path[-1])
             hint = _ITEMS.get(name, "write its keys below it, each indented")
@@ -74,9 +75,10 @@ def _elsewhere(key: str, path: Path) -> str:
     """Where a key belongs that stands in a wrong table."""
     if key in _ELSEWHERE:
         return _ELSEWHERE[key]
-    if key in Settings.model_fields and len(path) > 1:
-        return f"{key} stands at the top level, or in the tables that have it"
-    return next((f"{key} is a key of {name}" for name, kind in _TABLES.items() if key in kind.model_fields), "")
+    owner = next((name for name, kind in _TABLES.items() if key in kind.model_fields), None)
+    if owner:
+        return f"it is a key of {owner}"
+    return "it stands at the top level" if len(path) > 1 and key in Settings.model_fields else ""
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:

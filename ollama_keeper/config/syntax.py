@@ -12,6 +12,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _QUOTE_IT = "put the value in quotes"
 _INDENT = "indent the keys of one table alike, with spaces"
+_OPENED = ("a simple key", "a quoted scalar", "a flow")  # told where it begins, not where its end was missed
 _PROBLEMS = (
     (
         "mapping values are not allowed",
@@ -53,7 +54,8 @@ def decoded(data: bytes, source: str) -> str:
 
 def explained(error: yaml.MarkedYAMLError, text: str, source: str) -> Mistake:
     """What a syntax error of the YAML parser means to the person who wrote the file."""
-    mark = error.problem_mark or error.context_mark
+    opened = error.context_mark if any(part in str(error.context) for part in _OPENED) else None
+    mark = opened or error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = text.split("\n")
     what, hint = _meaning(error, lines[min(line, len(lines) - 1)], column)

@@ -32,7 +32,7 @@ def server_url(value: object) -> str:
     if parts.username is not None:
         raise Wrong("the URL holds a user name or password", "take it out; token_file names a file with a token")
     if parts.query or parts.fragment:
-        raise Wrong(f"{shown(text)} has more than a path", "take away what follows it, from ? or # on")
+        raise Wrong("the URL has more than a path", "take away what follows it, from ? or # on")
     prefix = parts.path.rstrip("/")
     if prefix in {"/api", "/v1"} or prefix.startswith("/api/"):
         raise Wrong(f"{shown(text)} names a path of the API", f"write {parts.scheme}://{parts.netloc}")
@@ -103,8 +103,8 @@ def _http_parts(text: str, value: object) -> SplitResult:
     spaced = any(char.isspace() for char in text)
     if parts.scheme in SCHEME_PORTS and port != 0 and not spaced and (_HOST.fullmatch(host) or _is_ip(host)):
         return parts
-    if "@" in text:
-        raise Wrong("is not a URL, and may hold a password", _EXAMPLE)
+    if "@" in text or "?" in text:
+        raise Wrong("is not the URL of a server, and may hold a secret", _EXAMPLE)
     hint = f"write http://{text}" if _BARE.fullmatch(text) else _EXAMPLE
     raise Wrong(f"{shown(value)} is not the URL of a server", hint)
 

@@ -20,7 +20,7 @@ _SHOWN = 60
 _LEASE_HINT = "write -1 to pin, or '30m'"
 _DURATION_HINT = "write for example 90s, 5m or 1h30m"
 _NUMBER = re.compile(r"[-+]?\d{1,17}(\.\d{0,17})?", re.ASCII)
-_WHOLE = re.compile(r"[-+]?\d{1,17}", re.ASCII)
+_WHOLE = re.compile(r"[-+]?(0|[1-9]\d{0,16})", re.ASCII)
 _THOUSANDS = re.compile(r"(\d{1,6})\s*[kK]", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3})\s*%", re.ASCII)
 _TERM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([^\W\d_]+)")
@@ -127,9 +127,10 @@ def whole(value: object, *, hint: str = "write a whole number") -> int:
     number = _number(value)
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
-    if number is None or not isinstance(value, int):
-        raise Wrong(f"{shown(value)} is not a whole number", hint)
-    return value
+    if number is not None and isinstance(value, int):
+        return value
+    meant = f"write {number:.0f}" if number is not None and number.is_integer() else hint
+    raise Wrong(f"{shown(value)} is not a whole number", meant)
 
 
 def whole_from(least: int) -> Callable[[object], int]:

@@ -8,7 +8,7 @@ from ollama_keeper.config.layer import Path, Place
 from ollama_keeper.config.merged import Merged
 from ollama_keeper.config.schema import ModelEntry
 from ollama_keeper.config.servers import Site, Sites
-from ollama_keeper.config.values import Wrong, model_name
+from ollama_keeper.config.values import Wrong, model_name, shown
 from ollama_keeper.core.names import ModelName, parse_name
 from ollama_keeper.core.policy import Policy, ranked
 from ollama_keeper.core.units import config_duration
@@ -25,12 +25,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted of one model, and the place of its name; `at` is empty for one that the file does not describe."""
+    """What is wanted of one model, and where that stands; `at` is empty for one that the file does not describe."""
 
     policy: Policy
     servers: tuple[str, ...] | None
     at: Path
     place: Place
+    lease_place: Place
 
 
 def listed_wishes(merged: Merged) -> tuple[Wish, ...]:
@@ -52,14 +53,14 @@ def chosen(merged: Merged, listed: Sequence[Wish], asked: Sequence[Asked], mista
             mistakes.append(one.place.mistake(wrong.what, wrong.hint))
             continue
         described = [wish for wish in listed if wish.policy.name == parse_name(name)]
-        wishes[parse_name(name)] = described or [_wish(merged, ModelEntry(name=name), (), one.place)]
+        wishes.setdefault(parse_name(name), described or [_wish(merged, ModelEntry(name=name), (), one.place)])
     return tuple(wish for same in wishes.values() for wish in same)
 
 
 def mistakes_of(merged: Merged, listed: Sequence[Wish], sites: Sites) -> Iterator[Mistake]:
     """Entries that do not go together, with each other, with the servers, or in themselves."""
     for wish in listed:
-        yield from _lease_mistakes(merged, wish)
+        yield from _lease_mistakes(wish)
         yield from _server_mistakes(merged, wish, sites)
     for number, wish in enumerate(listed):
         if first := next((other for other in listed[:number] if _overlap(other, wish)), None):
@@ -75,7 +76,8 @@ def policies(wishes: Sequence[Wish], site: Site, sites: Sites) -> tuple[Policy, 
 
 def _wish(merged: Merged, entry: ModelEntry, at: Path, place: Place) -> Wish:
     servers = None if entry.servers is None else tuple(entry.servers)
-    return Wish(_policy(merged, entry, at), servers, at, place)
+    lease_place = merged.layers.place(merged.where("keep_alive", entry, at))
+    return Wish(_policy(merged, entry, at), servers, at, place, lease_place)
 
 
 def _policy(merged: Merged, entry: ModelEntry, at: Path) -> Policy:
@@ -103,13 +105,12 @@ def _policy(merged: Merged, entry: ModelEntry, at: Path) -> Policy:
     )
 
 
-def _lease_mistakes(merged: Merged, wish: Wish) -> Iterator[Mistake]:
+def _lease_mistakes(wish: Wish) -> Iterator[Mistake]:
     lease_s, interval_s = wish.policy.lease_s, wish.policy.interval_s
     if lease_s is None or lease_s >= 2 * interval_s:
         return
-    place = merged.layers.place((*wish.at, "keep_alive"))
     what = f"{config_duration(lease_s)} is less than two intervals of {config_duration(interval_s)}"
-    yield place.mistake(what, f"write {config_duration(2 * interval_s)} or more, or a shorter interval")
+    yield wish.lease_place.mistake(what, f"write {config_duration(2 * interval_s)} or more, or a shorter interval")
 
 
 def _server_mistakes(merged: Merged, wish: Wish, sites: Sites) -> Iterator[Mistake]:
@@ -118,7 +119,7 @@ def _server_mistakes(merged: Merged, wish: Wish, sites: Sites) -> Iterator[Mista
         yield merged.layers.place(path).mistake("is empty", "take it out for all servers")
     for index, name in enumerate(wish.servers or ()):
         if sites.names is not None and name not in sites.names:
-            what = f"no server is named {name!r}"
+            what = f"no server is named {shown(name)}"
             yield merged.layers.place((*path, index)).mistake(what, f"write one of {', '.join(sorted(sites.names))}")
 
 
