@@ -15,7 +15,7 @@ DEFAULT_PORT = 11_434
 SCHEME_PORTS = {"http": 80, "https": 443}
 
 _HOST = re.compile(r"[^\s/?#@\[\]\\:%]+")
-_BARE = re.compile(r"[\w.-]+(:\d{1,5})?(/\S*)?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_BARE = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[!-~]*)?", re.ASCII)
 _EXAMPLE = f"write {DEFAULT_URL}"
 
 
@@ -70,8 +70,8 @@ def host_url(text: str) -> str | None:
     scheme, given, rest = trimmed.partition("://")
     if not given:
         scheme, rest = ("https", "ollama.com:443") if trimmed == "ollama.com" else ("http", trimmed)
-    if scheme not in SCHEME_PORTS:
-        raise Wrong("has a scheme that Ollama does not speak", "write http://HOST:PORT")
+    if scheme not in SCHEME_PORTS or not trimmed.isprintable():
+        raise Wrong("is not an http address", "write http://HOST:PORT")
     netloc, _, prefix = rest.partition("/")
     host, port = _host_and_port(netloc)
     if "@" in netloc or not (_HOST.fullmatch(host) or _is_ip(host)):
@@ -100,8 +100,8 @@ def _http_parts(text: str, value: object) -> SplitResult:
     except ValueError:
         parts, port = SplitResult("", "", "", "", ""), None
     host = parts.hostname or ""
-    spaced = any(char.isspace() for char in text)
-    if parts.scheme in SCHEME_PORTS and port != 0 and not spaced and (_HOST.fullmatch(host) or _is_ip(host)):
+    clean = text.isprintable() and " " not in text
+    if parts.scheme in SCHEME_PORTS and port != 0 and clean and (_HOST.fullmatch(host) or _is_ip(host)):
         return parts
     if "@" in text or "?" in text:
         raise Wrong("is not the URL of a server, and may hold a secret", _EXAMPLE)
