@@ -8,8 +8,9 @@
          ├─ BadAnswer          an answer that Ollama would not give, or a failure of its own
          └─ Refused            the server understood and said no; the same request will not succeed
 
-A class says what the caller does next, `reason` which layer failed. No error has an empty text: `str(httpx.ReadTimeout)` is
-empty, so messages are worded from our own fields. Foreign text is cut to 512 characters and stripped of control characters.
+A class says what the caller does next, `reason` which layer failed. No error has an empty text:
+`str(httpx.ReadTimeout)` is empty, so messages are worded from our own fields. Foreign text is cut to 512 characters
+and stripped of control characters.
 """
 
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class OllamaError(KeeperError):
 
     transient: ClassVar[bool] = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a field of its own, named at every call
         self,
         server: str,
         operation: str,

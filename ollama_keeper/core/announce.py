@@ -176,7 +176,7 @@ def _refused(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: I
 
 
 _DEGRADED_HINTS: dict[StateReason, str] = {
-    Reason.ON_CPU: "loaded without the GPU; if other models use it, unload and load this one again, else restart Ollama",
+    Reason.ON_CPU: "loaded without the GPU; if others use it, unload and load this one again, else restart Ollama",
     Reason.PARTLY_ON_CPU: "part of it is in main memory; free GPU memory, then: ollama stop MODEL",
     Reason.OTHER_CONTEXT: "a client loaded it so; the keeper does not reload a model that is in use",
     Reason.OTHER_DIGEST: "pulled anew since it was loaded; the new weights come with its next load: ollama stop MODEL",
@@ -184,7 +184,7 @@ _DEGRADED_HINTS: dict[StateReason, str] = {
 _REFUSED_HINTS: dict[StateReason, str] = {
     Reason.CLOUD_MODEL: "it runs on ollama.com: nothing of it can be kept resident here",
     Reason.IMAGE_MODEL: "image models are not kept",
-    Reason.SAME_WEIGHTS: "one set of weights is one runner: with other options each request would reload it; keep one of them",
+    Reason.SAME_WEIGHTS: "one runner serves all names of these weights, and other options reload it; keep one of them",
     Reason.BAD_REQUEST: "Ollama answered 400 to its load: see warm.failed, mend the model's settings, and restart",
 }
 _LINES: dict[State, Callable[[ModelMemory, ServerMemory, StateReason, Instant], Change]] = {

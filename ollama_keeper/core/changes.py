@@ -1,7 +1,8 @@
 """What changed: one frozen record an event (CONTRACT 5), made by `fold` and `announce` or by the shell.
 
-Consumers (log, metrics, history, alerts) get nothing else. A record's class names the event and its level; its fields are
-the line's fields, None meaning "does not apply". Spans are seconds (`_s`), sizes bytes (`_bytes`), instants aware UTC.
+Consumers (log, metrics, history, alerts) get nothing else. A record's class names the event and its level; its fields
+are the line's fields, None meaning "does not apply". Spans are seconds (`_s`), sizes bytes (`_bytes`), instants aware
+UTC.
 """
 
 from collections.abc import Mapping
@@ -151,6 +152,7 @@ class ModelLost(Change):
 
     @property
     def level(self) -> Level:
+        """A loss that was wished for is no warning."""
         return "info" if self.reason is Reason.RELEASED else self.severity
 
 

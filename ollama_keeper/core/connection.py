@@ -22,6 +22,7 @@ from ollama_keeper.core.facts import (
     VersionFailed,
 )
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.looks import recognised
 from ollama_keeper.core.memory import Departure, ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import DOWN_AFTER, SAY_WAITING_EVERY_S
 from ollama_keeper.core.policy import Policy
@@ -46,7 +47,7 @@ def fold_look_failed(memory: ServerMemory, fact: LookFailed, now: Instant) -> Fo
     return _no_answer(memory, fact.reason, now, detail=fact.detail)
 
 
-def fold_look_silent(memory: ServerMemory, _: LookSilent, now: Instant) -> Folded:
+def fold_look_silent(memory: ServerMemory, _: LookSilent, _now: Instant) -> Folded:
     """A look is open for longer than 5 s: `/api/version` tells busy from down."""
     return replace(memory, silent=True), ()
 
@@ -102,7 +103,7 @@ def _still_waiting(memory: ServerMemory, reason: Failure, now: Instant, *, detai
 # --- what is wanted, pulled and shown ---------------------------------------------------------------------------------
 
 
-def fold_configured(memory: ServerMemory, fact: Configured, now: Instant) -> Folded:
+def fold_configured(memory: ServerMemory, fact: Configured, _: Instant) -> Folded:
     """The operator's wishes. What is known of a model that stays is kept; refusals and marks are judged anew."""
     known = {model.policy.name: model for model in memory.models}
     models = tuple(_wanted(known.get(policy.name), policy) for policy in fact.policies)
@@ -140,7 +141,7 @@ def _tagged(model: ModelMemory, digest: str | None, now: Instant) -> ModelMemory
 
 
 def fold_inquiry_failed(memory: ServerMemory, fact: InquiryFailed, _: Instant) -> Folded:
-    """`/api/tags` failed while looks are answered: told once a reason, for nothing new can be warmed until it answers."""
+    """`/api/tags` failed while looks are answered: told once a reason, for nothing new can be warmed meanwhile."""
     if memory.inquiry is fact.reason:
         return memory, ()
     change = ServerInquiryFailed(
@@ -158,7 +159,7 @@ def fold_described(memory: ServerMemory, fact: Described, now: Instant) -> Folde
     for model in memory.models:
         if model.policy.name == fact.name and model.pulled == fact.digest:
             memory = memory.with_model(replace(model, shown=fact.shown, asked_digest=fact.digest))
-    return memory, ()
+    return recognised(memory, now), ()
 
 
 def fold_describe_failed(memory: ServerMemory, fact: DescribeFailed, now: Instant) -> Folded:

@@ -10,14 +10,12 @@ from ollama_keeper.core.facts import Listed, LoadRequest, Send
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import IDLE_TEST_EVERY_S, PING_RETRY_S, YOUNG_LOAD_S
-from ollama_keeper.core.ownership import Claim, claim
+from ollama_keeper.core.ownership import Claim, claim, found_idle
 from ollama_keeper.core.policy import OnExpire, Options
 from ollama_keeper.core.reasons import ServerState
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.requests import keep_request, ping_request, takeover_options
 from ollama_keeper.core.versions import fast_path
-
-IDLE_FOR_S = 1.0  # an idle test speaks of the moment: what it allows must be sent at once
 
 
 class Act(StrEnum):
@@ -124,7 +122,7 @@ def _keep(send: Send, model: ModelMemory, memory: ServerMemory, *, now: Instant,
     if any(load.counts(now) for load in memory.open):
         return Decision(Act.NOTHING, Why.BEHIND_LOAD)
     tested = model.idle_tested
-    if tested is not None and model.idle and now.since(tested) <= IDLE_FOR_S:
+    if found_idle(model, now):
         return Decision(Act.KEEP, why, keep_request(send, model, options))
     if tested is not None and now.since(tested) < IDLE_TEST_EVERY_S:
         return Decision(Act.NOTHING, Why.BUSY)

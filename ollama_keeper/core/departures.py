@@ -56,7 +56,7 @@ def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) 
 
 
 def grace_s(model: ModelMemory, memory: ServerMemory) -> float:
-    """How long an unexplained unload is left alone: a client's reload or a guest's load in progress is listed nowhere."""
+    """How long an unexplained unload is left alone: a client's reload or a guest's load under way is listed nowhere."""
     loading = min(GRACE_FACTOR * (memory.longest_load_s or 0.0), GRACE_MOST_S)
     return max(model.policy.unload_grace_s, loading)
 

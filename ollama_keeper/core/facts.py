@@ -169,7 +169,7 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """`/api/show` of one name answered; `digest` is the manifest digest that the name had in `/api/tags` or `/api/ps`."""
+    """`/api/show` of one name answered; `digest` is the manifest digest that the name had when it was asked."""
 
     name: ModelName
     digest: str

@@ -48,7 +48,7 @@ def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
 
 
 def retry_in_s(model: ModelMemory, server: str) -> float:
-    """Seconds from the last failed warm to the next: 5 s x 2^k to 300 s, 10 % either way, or what the server asked for."""
+    """Seconds from the last failed warm to the next: 5 s x 2^k to 300 s, 10 % either way; or as asked for."""
     doubled = BACKOFF_FIRST_S * 2.0 ** min(max(model.failures - 1, 0), 16)
     step: float = min(doubled, BACKOFF_MOST_S) * spread(server, model.model, model.failures)
     return max(step, model.retry_after_s or 0.0)

@@ -1,7 +1,7 @@
 """What outlives a restart of the keeper: plain documents out of the memory, and back into it.
 
-Kept are our load records (what is ours), what clients and loads taught us, and the mark of a full server. What can be seen
-again (residency) or would be stale (failures, open loads) is not. Instants are kept as wall time and dated back.
+Kept are our load records (what is ours), what clients and loads taught us, and the mark of a full server. What can be
+seen again (residency) or would be stale (failures, open loads) is not. Instants are kept as wall time and dated back.
 """
 
 from collections.abc import Mapping

@@ -218,7 +218,7 @@ def _touch_failed(memory: ServerMemory, fact: Failed, load: OpenLoad, *, took_s:
 
 
 HINTS = {
-    Failure.OUT_OF_MEMORY: "too large for the memory that is left: a smaller context_length, fewer models, or a smaller model",
+    Failure.OUT_OF_MEMORY: "too large for the memory left: a smaller context_length, fewer models, or a smaller model",
     Failure.NOT_FOUND: "not pulled: ollama pull NAME",
     Failure.SERVER_BUSY: "Ollama's queue is full (OLLAMA_MAX_QUEUE)",
     Failure.LOAD_STALLED: "the load made no progress for OLLAMA_LOAD_TIMEOUT; a slow disk, or too little memory",

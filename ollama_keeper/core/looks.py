@@ -99,6 +99,17 @@ def _begin_anew(memory: ServerMemory) -> ServerMemory:
     return replace(memory, models=models, full=None, abandoned=None, hung=None)
 
 
+def recognised(memory: ServerMemory, now: Instant) -> ServerMemory:
+    """The memory after weights became known: a wanted model may be resident under another name."""
+    for model in memory.models:
+        entry = find(model, memory.present, memory) if model.present is None and model.pending is None else None
+        if entry is not None:
+            scene = Scene(memory, memory.present, restarted=False)
+            here, _ = _came(model, entry, scene, now=now)
+            memory = memory.with_model(here)
+    return memory
+
+
 # --- one model --------------------------------------------------------------------------------------------------------
 
 
@@ -234,7 +245,7 @@ def _settled(
         own_options=request.options,
     )
     change = _reloaded_by_us(model, pending, entry, server=scene.before.server)
-    return _best_gpu(after, entry, scene.before), (change,) if change else ()
+    return _best_gpu(after, entry), (change,) if change else ()
 
 
 def _reloaded_by_us(model: ModelMemory, pending: Pending, entry: Present, *, server: str) -> Change | None:
@@ -273,9 +284,9 @@ def _still_ours(model: ModelMemory) -> ModelMemory:
 
 
 def _learned(model: ModelMemory, entry: Present, memory: ServerMemory) -> ModelMemory:
-    """The context that a client loaded the model with, for the next warm: with another one that client would reload it."""
+    """The context that a client loaded the model with, for the next warm: with another one it would be reloaded."""
     listed, shown = entry.listed, model.shown
-    model = _best_gpu(model, entry, memory)
+    model = _best_gpu(model, entry)
     if model.policy.context is not ContextRule.ADOPT or shares_our_load(model) or shown is None:
         return model
     if listed.context_length in {None, _expected_context(model)}:
@@ -293,7 +304,7 @@ def _expected_context(model: ModelMemory) -> int | None:
     return model.shown.own_context if model.shown and model.learned_context is None else None
 
 
-def _best_gpu(model: ModelMemory, entry: Present, memory: ServerMemory) -> ModelMemory:
+def _best_gpu(model: ModelMemory, entry: Present) -> ModelMemory:
     fraction = entry.listed.gpu_fraction
     if fraction is None or fraction <= (model.best_gpu or 0.0):
         return model

@@ -1,8 +1,8 @@
 """Model names as Ollama reads them: four parts, defaults filled in, case folded.
 
-A name is `[scheme://]host/namespace/model:tag`. Ollama fills in its default registry, `library` and `latest`, looks names
-up without regard to case, and lists a model by the shortest form of the name it was first loaded under (OLLAMA.md 5).
-Comparing text is therefore wrong; compare `ModelName`s.
+A name is `[scheme://]host/namespace/model:tag`. Ollama fills in its default registry, `library` and `latest`, looks
+names up without regard to case, and lists a model by the shortest form of the name it was first loaded under
+(OLLAMA.md 5). Comparing text is therefore wrong; compare `ModelName`s.
 """
 
 import re

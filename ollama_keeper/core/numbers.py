@@ -34,6 +34,7 @@ GRACE_MOST_S = 600.0
 
 CLIENT_LEASE_UNMOVED_S = 60.0
 IDLE_TEST_EVERY_S = 60.0
+IDLE_FOR_S = 1.0  # an idle test speaks of the moment: what it allows must be sent at once
 YOUNG_LOAD_S = 30.0  # no ping beside a load of ours that is younger
 PING_IS_LOAD_S = 5.0
 STUCK_AFTER_S = 300.0

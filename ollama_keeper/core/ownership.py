@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import LoadRecord, ModelMemory, ServerMemory
-from ollama_keeper.core.numbers import CLIENT_LEASE_UNMOVED_S, PINNED_AHEAD_S, REPIN_MARGIN_S, TIME_SLACK_S
+from ollama_keeper.core.numbers import CLIENT_LEASE_UNMOVED_S, IDLE_FOR_S, PINNED_AHEAD_S, REPIN_MARGIN_S, TIME_SLACK_S
 from ollama_keeper.core.policy import OnExpire
 
 
@@ -22,8 +22,8 @@ class Claim(StrEnum):
 def claim(model: ModelMemory, memory: ServerMemory, now: Instant) -> Claim | None:
     """Whose the listed load is: the first row of CONTRACT 1's table that holds; None when it is not listed.
 
-    A past expiry is nobody's to touch: it may be somebody's `ollama stop`, or a long generation (OLLAMA.md 1). So is the
-    last second before an expiry, in which a request may be answered and the model unloaded all the same.
+    A past expiry is nobody's to touch: it may be somebody's `ollama stop`, or a long generation (OLLAMA.md 1). So is
+    the last second before an expiry, in which a request may be answered and the model unloaded all the same.
     """
     present = model.present
     if present is None:
@@ -35,6 +35,11 @@ def claim(model: ModelMemory, memory: ServerMemory, now: Instant) -> Claim | Non
     if record is not None and record.same(present.listed):
         return Claim.OURS if _as_we_set(model, record, remaining, memory=memory) else Claim.SHORTENED
     return _of_client(model, remaining, now)
+
+
+def found_idle(model: ModelMemory, now: Instant) -> bool:
+    """Whether the idle test has just found nobody using the model; the ping of that test moved the expiry itself."""
+    return model.idle and model.idle_tested is not None and now.since(model.idle_tested) <= IDLE_FOR_S
 
 
 def shares_our_load(model: ModelMemory) -> bool:
@@ -62,7 +67,7 @@ def _of_client(model: ModelMemory, remaining: float, now: Instant) -> Claim:
     present = model.present
     if present is None or pinned(remaining) or _left_to_expire(model):
         return Claim.CLIENT
-    unmoved = now.since(present.moved) >= CLIENT_LEASE_UNMOVED_S
+    unmoved = now.since(present.moved) >= CLIENT_LEASE_UNMOVED_S or found_idle(model, now)
     return Claim.IDLE_CLIENT if unmoved or remaining < 2 * model.policy.interval_s else Claim.CLIENT
 
 

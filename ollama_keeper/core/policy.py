@@ -96,8 +96,8 @@ def policy_for(model: str) -> Policy:
 def ranked(policies: Iterable[Policy]) -> tuple[Policy, ...]:
     """The policies of one server in the order of their loads, each with its rank and the keep_alive that it sends.
 
-    Larger priority first, then the order given. Pins of the highest priority get -1, those of the r-th priority below it
-    `(876000 - 1000 r)h`, so that Ollama's own choice of victims follows our ranks (OLLAMA.md 4; CONTRACT 2.3).
+    Larger priority first, then the order given. Pins of the highest priority get -1, those of the r-th priority below
+    it `(876000 - 1000 r)h`, so that Ollama's own choice of victims follows our ranks (OLLAMA.md 4; CONTRACT 2.3).
     """
     ordered = sorted(policies, key=lambda policy: -policy.priority)
     levels = sorted({policy.priority for policy in ordered if policy.pins}, reverse=True)

@@ -1,4 +1,4 @@
-"""Which entry of `/api/ps` is a wanted model: by name, else by digest, else by weights (OLLAMA.md 5, names and aliases)."""
+"""Which entry of `/api/ps` is a wanted model: by name, else by digest, else by weights (OLLAMA.md 5)."""
 
 from ollama_keeper.core.facts import Listed
 from ollama_keeper.core.instant import Instant

@@ -1,7 +1,7 @@
 """The closed lists: states, causes and reasons (CONTRACT 3 and 4). Every outcome has one of these.
 
-The value is what is logged, counted, shown and tested. `REASONS_OF` says which reason may stand beside which state; a test
-holds it to `docs/reference.md`.
+The value is what is logged, counted, shown and tested. `REASONS_OF` says which reason may stand beside which state; a
+test holds it to `docs/reference.md`.
 """
 
 from enum import StrEnum

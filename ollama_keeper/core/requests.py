@@ -48,7 +48,7 @@ def takeover_options(model: ModelMemory, memory: ServerMemory, listed: Listed) -
 
 
 def can_echo(model: ModelMemory, memory: ServerMemory, context: int | None) -> bool:
-    """Whether `context`, as listed, can be sent as `num_ctx` without a reload now or by the next client (OLLAMA.md 3)."""
+    """Whether a listed context can be sent as `num_ctx` without a reload now or by the next client (OLLAMA.md 3)."""
     shown = model.shown
     if shown is None or context is None:
         return False

@@ -1,4 +1,4 @@
-"""A factor of 0.9 to 1.1 from a hash, so that equal waits do not end together, and the same run always does the same."""
+"""A factor of 0.9 to 1.1 from a hash: equal waits do not end together, and the same run always does the same."""
 
 from zlib import crc32
 

@@ -92,7 +92,7 @@ def _loading(model: ModelMemory, memory: ServerMemory, _: Instant) -> Told | Non
     if load is not None and load.cause is not None:
         return State.LOADING, load.cause
     absent = load is not None and model.present is None
-    if absent or model.pending is not None and model.present is None:
+    if absent or (model.pending is not None and model.present is None):
         gone = model.departure
         return State.LOADING, gone.cause if gone else Cause.UNOBSERVED
     return None

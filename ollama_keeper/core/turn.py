@@ -3,6 +3,7 @@
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.pace import to_describe
 from ollama_keeper.core.reasons import ServerState
 from ollama_keeper.core.refusals import refusal
 
@@ -13,6 +14,8 @@ def next_load(memory: ServerMemory, now: Instant) -> str | None:
     To be asked just before sending: a queue of names goes stale behind a load of ten minutes.
     """
     if memory.state is not ServerState.UP or memory.failures or loading(memory, now):
+        return None
+    if to_describe(memory, now) is not None:  # a guest may be one of ours under another name
         return None
     ready = (model.model for model in memory.models if wants_load(model, memory) and not holds(model, memory, now))
     return next(ready, None)

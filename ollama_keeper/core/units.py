@@ -9,8 +9,8 @@ import re
 NANOSECONDS = {
     "ns": 1,
     "us": 1_000,
-    "µs": 1_000,  # noqa: RUF001 - the micro sign, which Go writes
-    "μs": 1_000,  # noqa: RUF001 - the Greek letter, which Go takes too
+    "µs": 1_000,
+    "μs": 1_000,
     "ms": 1_000_000,
     "s": 1_000_000_000,
     "m": 60_000_000_000,

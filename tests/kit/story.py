@@ -24,13 +24,14 @@ from ollama_keeper.core.facts import (
     Pulled,
     Shown,
     Tagged,
-    VersionFailed,
     Versioned,
+    VersionFailed,
 )
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.learn import learn
 from ollama_keeper.core.memory import ModelMemory, ServerMemory, fresh_memory
 from ollama_keeper.core.names import parse_name
+from ollama_keeper.core.pace import to_describe
 from ollama_keeper.core.policy import Policy, policy_for, ranked
 from ollama_keeper.core.reasons import Cause, Failure, StateReason
 from ollama_keeper.core.requests import warm_request
@@ -122,7 +123,15 @@ class Story:
         return self
 
     def looks(self, *entries: Listed, reconnected: bool = False) -> "Story":
-        return self.learns(Looked(tuple(entries), asked=self.now, reconnected=reconnected))
+        return self.learns(Looked(tuple(entries), asked=self.now, reconnected=reconnected)).learns_of_guests()
+
+    def learns_of_guests(self) -> "Story":
+        """What the shell asks after a look: whether a guest is one of ours under another name."""
+        while (asked := to_describe(self.memory, self.now)) is not None:
+            name, digest = asked
+            shown = self.kinds.get(name, Shown(Kind.COMPLETION, f"blob-of-{name}", trained_context=32_768))
+            self.learns(Described(parse_name(name), digest, shown))
+        return self
 
     def looks_until(self, seconds: float, *entries: Listed, every: float = 15.0) -> "Story":
         """The same answer at each look up to a moment."""

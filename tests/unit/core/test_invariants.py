@@ -20,8 +20,8 @@ from ollama_keeper.core.facts import (
     Pulled,
     Send,
     Tagged,
-    VersionFailed,
     Versioned,
+    VersionFailed,
 )
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.names import parse_name
