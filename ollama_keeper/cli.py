@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. Click only; a command's own imports sit in its body, so help is quick."""
+"""The command line: arguments in, exit code out. A command's own imports sit in its body, so that help is quick."""
 
 import sys
 from collections.abc import Callable
@@ -22,6 +22,7 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds of what was written."""
         if isinstance(value, float):
             return value
         try:
@@ -83,8 +84,8 @@ def kept(command: Command) -> Command:
 def run(models: tuple[str, ...], config: Path | None, dry_run: bool, **flags: str | None) -> None:  # noqa: FBT001
     """Keep MODELs resident until stopped.
 
-    Looks at the server every 15 s, warms what is absent, one load at a time, pings each model of ours every 5 min without
-    a token, and logs one line a change. MODELs replace those of the configuration file.
+    Looks at the server every 15 s, warms what is absent, one load at a time, pings each model of ours every 5 min
+    without a token, and logs one line a change. MODELs replace those of the configuration file.
 
     \b
     Examples:
@@ -164,7 +165,8 @@ def status(models: tuple[str, ...], config: Path | None, as_json: bool, **flags:
 def simulate(listen: str, catalogue: Path | None, **settings: Any) -> None:
     """Play an Ollama server without models or a GPU, to try the keeper and your clients on.
 
-    It follows a real server in scheduling, evictions, keep_alive and answers. Mishaps and its history: /-/ of its address.
+    It follows a real server in scheduling, evictions, keep_alive and answers. Mishaps and its history: /-/ of its
+    address.
 
     \b
     Examples:
@@ -203,7 +205,7 @@ def config_schema() -> None:
 @click.option("--ollama", metavar="URL", help="The server to read, instead of OLLAMA_HOST or http://127.0.0.1:11434.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def config_init(output: Path | None, ollama: str | None, force: bool) -> None:  # noqa: FBT001
-    """Write a commented configuration file from what the server has: resident models wanted, the rest to choose from."""
+    """Write a commented configuration file: the server's resident models wanted, the rest of it to choose from."""
     from ollama_keeper.commands import config as command
 
     sys.exit(command.init(output, ollama, force=force))

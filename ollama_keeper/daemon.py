@@ -20,9 +20,9 @@ from ollama_keeper.core.changes import (
     LoopStalled,
 )
 from ollama_keeper.core.facts import Configured
+from ollama_keeper.core.fold import fold
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.keep import model_document, restored_model, restored_server, server_document
-from ollama_keeper.core.learn import learn
 from ollama_keeper.core.memory import ServerMemory, fresh_memory
 from ollama_keeper.core.states import resident, state_of
 from ollama_keeper.report import Reports
@@ -37,7 +37,7 @@ SUMMARY_EVERY_S = 3_600.0
 SERVER_KEY = ""  # the server's own document beside those of its models
 
 
-class Broken(Exception):  # noqa: N818 - the name says what the daemon is
+class Broken(Exception):
     """A background task died: the daemon cannot go on, and must be started anew."""
 
 
@@ -185,7 +185,7 @@ def restored(config: ServerConfig, store: Store, now: Instant) -> ServerMemory:
     """The memory of a server as a keeper starts with it: its policies, and what the store kept."""
     address = config.address
     memory = fresh_memory(address.name, now, look_timeout_s=address.look_timeout_s)
-    memory, _ = learn(memory, Configured(config.policies), now)
+    memory, _ = fold(memory, Configured(config.policies), now)
     for kept in store.read(address.name):
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             memory = _with_kept(memory, kept, now)

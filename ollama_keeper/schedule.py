@@ -1,7 +1,7 @@
 """One APScheduler job a model: the only importer of APScheduler.
 
-Jobs only start work that the servers own. APScheduler 3 runs on the wall clock, so the trigger never returns a past time
-and is dated anew when the clock was stepped; its defaults that drop late runs are switched off (DESIGN 3.3).
+Jobs only start work that the servers own. APScheduler 3 runs on the wall clock, so the trigger never returns a past
+time and is dated anew when the clock was stepped; its defaults that drop late runs are switched off (DESIGN 3.3).
 """
 
 import contextvars

@@ -1,7 +1,7 @@
 """The shell of one server: looks (single flight), touches, the load lane. It decides nothing.
 
-Data flows one way: what a request showed is a fact, `learn` folds it and tells the changes, `decide` and `next_load` say
-what to send. Every task belongs to the group of `run`, and ends with it.
+Data flows one way: what a request showed is a fact, `learn` folds it and tells the changes, `decide` and `next_load`
+say what to send. Every task belongs to the group of `run`, and ends with it.
 """
 
 import asyncio
@@ -44,19 +44,31 @@ from ollama_keeper.core.turn import next_hold_ends, next_load
 from ollama_keeper.errors import OllamaError
 
 IDLE_TEST_GAP_S = 0.02  # the server updates expires_at up to 1.3 ms after its answer (OLLAMA.md 1)
-
-
 PLEASE_REPORT = "a fault of ollama-keeper: please report it with this line"
 
 
 class Client(Protocol):
     """The calls that the shell makes of a server; all raise `OllamaError` and nothing else."""
 
-    async def look(self) -> Looked: ...
-    async def version(self) -> str: ...
-    async def tags(self) -> Tagged: ...
-    async def show(self, name: str) -> Shown: ...
-    async def load(self, request: LoadRequest) -> None: ...
+    async def look(self) -> Looked:
+        """`GET /api/ps`."""
+        ...
+
+    async def version(self) -> str:
+        """`GET /api/version`."""
+        ...
+
+    async def tags(self) -> Tagged:
+        """`GET /api/tags`."""
+        ...
+
+    async def show(self, name: str) -> Shown:
+        """`POST /api/show`."""
+        ...
+
+    async def load(self, request: LoadRequest) -> None:
+        """A load-only request, however long it takes."""
+        ...
 
 
 @dataclass(slots=True)
@@ -348,7 +360,7 @@ class Server:
         await self._end(request, ended)
 
     async def _end(self, request: LoadRequest, ended: Fact) -> None:
-        """A failed warm is looked at first, so that what it cost is known; an answered load is proven by a look after it."""
+        """A failed warm is looked at first, so that what it cost is known; an answered load is proven by a look."""
         if isinstance(ended, Failed) and request.send is Send.WARM and not self._stopping:
             await self.look(anew=True)
         self.learn(ended)

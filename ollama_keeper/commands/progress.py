@@ -1,4 +1,4 @@
-"""What a waiting command shows: on a terminal a live line a model with elapsed and usual time, in a pipe one line each."""
+"""What a waiting command shows: on a terminal a live line a model with elapsed and usual time, else one line each."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -20,7 +20,7 @@ EXIT_FAULT = 70
 EXIT_CONFIG = 78
 
 
-class Unusable(Exception):  # noqa: N818 - ends a command; not an error that anybody handles
+class Unusable(Exception):
     """The configuration can never work; its mistakes have been printed."""
 
 

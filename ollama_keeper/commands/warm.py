@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.progress import Progress, progress
 from ollama_keeper.commands.start import (

@@ -73,6 +73,7 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, simulator: Simulator) -> None:
         config = uvicorn.Config(
             self._app,
+            interface="asgi3",  # not guessed: a bound method would be taken for ASGI 2
             log_level="error",
             access_log=False,
             server_header=False,

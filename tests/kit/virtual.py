@@ -63,7 +63,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._start += timedelta(seconds=seconds)
         self._wall.move_to(self._start + timedelta(seconds=self._now))
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         """Run in a thread; time stands still until it is done."""
         self.waited_for += 1
         future = super().run_in_executor(executor, func, *args)
