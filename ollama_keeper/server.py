@@ -179,20 +179,20 @@ class Server:
         self._tell_edges()
         self._touch(name)
 
-    async def look(self, *, anew: bool = False) -> None:
-        """Looks unless a look is young enough; all who ask at once share one request.
+    async def look(self) -> None:
+        """Looks unless a look is young enough; all who ask at once share one request."""
+        if self.asking or self._clock.now().mono - self._looked >= fresh_for_s(self.memory):
+            await self._shared_look()
 
-        Args:
-            anew: only a look that is asked from now on will do.
-        """
-        running = self._looking
-        if running is not None and not running.done():
-            await asyncio.shield(running)
-            if not anew:
-                return
-        if not anew and self._clock.now().mono - self._looked < fresh_for_s(self.memory):
-            return
-        self._looking = self._start(self._look(), "look")
+    async def look_anew(self) -> None:
+        """Looks, and takes no look that was asked before now for an answer."""
+        if self.asking:
+            await self._shared_look()
+        await self._shared_look()
+
+    async def _shared_look(self) -> None:
+        if self._looking is None or self._looking.done():
+            self._looking = self._start(self._look(), "look")
         await asyncio.shield(self._looking)
 
     async def _look(self) -> None:
@@ -260,7 +260,7 @@ class Server:
         while True:
             wait_s = self._looked + look_after_s(self.memory) - self._clock.now().mono
             if wait_s <= 0:
-                await self.look()
+                await self._shared_look()
                 self._tell_edges()
             else:
                 await self._until_changed(wait_s)
@@ -320,7 +320,7 @@ class Server:
         return after is not None and after != before
 
     async def _expiry(self, name: str) -> object:
-        await self.look(anew=True)
+        await self.look_anew()
         listed = self.memory.model(name).listed
         return listed.expires_at if listed and not self.memory.failures else None
 
@@ -362,10 +362,10 @@ class Server:
     async def _end(self, request: LoadRequest, ended: Fact) -> None:
         """A failed warm is looked at first, so that what it cost is known; an answered load is proven by a look."""
         if isinstance(ended, Failed) and request.send is Send.WARM and not self._stopping:
-            await self.look(anew=True)
+            await self.look_anew()
         self.learn(ended)
         if self.memory.model(request.model).pending is not None:
-            await self.look(anew=True)
+            await self.look_anew()
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._guard(work, name), name=name)

@@ -238,6 +238,12 @@ class ModelRefused(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReleased(Change):
+    event: ClassVar[str] = "model.released"
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStarted(Change):
     event: ClassVar[str] = "warm.started"
     attempt: int

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ollama_keeper.core.changes import (
     Change,
+    ModelReleased,
     ServerBusy,
     ServerDown,
     ServerInquiryFailed,
@@ -25,8 +26,10 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.looks import recognised
 from ollama_keeper.core.memory import Departure, ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import DOWN_AFTER, SAY_WAITING_EVERY_S
-from ollama_keeper.core.policy import Policy
+from ollama_keeper.core.ownership import Claim, claim
+from ollama_keeper.core.policy import Policy, Release
 from ollama_keeper.core.reasons import Cause, Failure, ServerState
+from ollama_keeper.core.release import without_released
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]
 
@@ -103,17 +106,35 @@ def _still_waiting(memory: ServerMemory, reason: Failure, now: Instant, *, detai
 # --- what is wanted, pulled and shown ---------------------------------------------------------------------------------
 
 
-def fold_configured(memory: ServerMemory, fact: Configured, _: Instant) -> Folded:
-    """The operator's wishes. What is known of a model that stays is kept; refusals and marks are judged anew."""
-    known = {model.policy.name: model for model in memory.models}
-    models = tuple(_wanted(known.get(policy.name), policy) for policy in fact.policies)
-    return replace(memory, models=models, full=None), ()
+def fold_configured(memory: ServerMemory, fact: Configured, now: Instant) -> Folded:
+    """The operator's wishes. A model whose wishes are the same keeps all; one that is wanted no more is given back."""
+    known = {model.policy.name: model for model in memory.known}
+    models = tuple(_wanted(known.pop(policy.name, None), policy) for policy in fact.policies)
+    same = tuple(model.policy for model in memory.models) == fact.policies
+    full = memory.full if same else None
+    memory = replace(memory, models=models, leaving=tuple(known.values()), full=full)
+    changes = tuple(
+        _not_renewed(model, memory.server) for model in memory.leaving if _lease_of_ours(model, memory, now)
+    )
+    return without_released(memory, now), changes
 
 
 def _wanted(known: ModelMemory | None, policy: Policy) -> ModelMemory:
     if known is None:
         return ModelMemory(policy=policy)
-    return replace(known, policy=policy, rejected=False, left_alone=False, reloads=())
+    known, before = replace(known, policy=policy, given_back=False), known.policy
+    if replace(before, rank=policy.rank, keep_alive=policy.keep_alive) == policy:
+        return known
+    return replace(known, rejected=False, left_alone=False, reloads=())
+
+
+def _lease_of_ours(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    lease = model.record is not None and model.record.lease_s is not None
+    return lease and model.policy.release is Release.EXPIRE and claim(model, memory, now) is Claim.OURS
+
+
+def _not_renewed(model: ModelMemory, server: str) -> ModelReleased:
+    return ModelReleased(server=server, model=model.model, how=Release.EXPIRE.value)
 
 
 def fold_tagged(memory: ServerMemory, fact: Tagged, now: Instant) -> Folded:

@@ -14,6 +14,7 @@ from ollama_keeper.core.ownership import Claim, claim, found_idle
 from ollama_keeper.core.policy import OnExpire, Options
 from ollama_keeper.core.reasons import ServerState
 from ollama_keeper.core.refusals import refusal
+from ollama_keeper.core.release import release
 from ollama_keeper.core.requests import keep_request, ping_request, takeover_options
 from ollama_keeper.core.versions import fast_path
 
@@ -25,6 +26,7 @@ class Act(StrEnum):
     PING = "ping"
     IDLE_TEST = "idle_test"
     KEEP = "keep"
+    UNLOAD = "unload"
 
 
 class Why(StrEnum):
@@ -45,6 +47,7 @@ class Why(StrEnum):
     HALF_TIME = "half of its lease is over"
     SHORTENED = "a client shortened its time"
     IDLE_LEASE = "a client's lease that nobody uses"
+    GIVEN_BACK = "it is not to be kept any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,8 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     """What the model is to be sent now.
 
     1. The server has not answered lately: nothing; silence says nothing of the model.
-    2. Not to be kept now (refused, missing), or left alone after two reloads of ours: nothing.
+    2. Not to be kept any more: given back, after the idle test if it was pinned. Refused, missing, or left alone after
+       two reloads of ours: nothing.
     3. A load of ours is open: no re-pin; no ping beside a young one (CONTRACT 1).
     4. Not listed: nothing here; `next_load` decides.
     5. Listed, other weights pulled: nothing; a ping would load the new ones beside (OLLAMA.md 5).
@@ -71,6 +75,8 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     held = _not_now(model, memory, now)  # (1) (2) (3) (4) (5)
     if held is not None:
         return Decision(Act.NOTHING, held)
+    if model in memory.leaving:  # (2)
+        return _give_back(model, memory, now)
     match claim(model, memory, now):
         case Claim.SHORTENED:  # (6)
             return _keep(Send.REPIN, model, memory, now=now, options=model.record.options if model.record else None)
@@ -104,6 +110,15 @@ def _not_now(model: ModelMemory, memory: ServerMemory, now: Instant) -> Why | No
     return Why.OTHER_DIGEST if _other_digest(model, model.listed) else None
 
 
+def _give_back(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
+    request = release(model, memory, now)
+    if request is None or _ping_just_failed(model, now):
+        return Decision(Act.NOTHING, Why.NOT_TO_BE_KEPT)
+    if request.send is Send.UNLOAD:
+        return Decision(Act.UNLOAD, Why.GIVEN_BACK, request)
+    return _once_idle(request, model, memory, now=now, why=Why.GIVEN_BACK)
+
+
 def _beside_load(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
     mine = memory.opened(model.model) is not None or model.pending is not None
     return mine or any(load.counts(now) and now.since(load.since) < YOUNG_LOAD_S for load in memory.open)
@@ -119,21 +134,29 @@ def _keep(send: Send, model: ModelMemory, memory: ServerMemory, *, now: Instant,
         return Decision(Act.NOTHING, Why.HANDS_OFF)
     if options is None:
         return Decision(Act.NOTHING, Why.UNSAFE_OPTIONS)
+    return _once_idle(keep_request(send, model, options), model, memory, now=now, why=why)
+
+
+def _once_idle(request: LoadRequest, model: ModelMemory, memory: ServerMemory, *, now: Instant, why: Why) -> Decision:
+    """A request with a keep_alive, once the idle test has said idle; the test, if it was not made lately."""
     if any(load.counts(now) for load in memory.open):
         return Decision(Act.NOTHING, Why.BEHIND_LOAD)
-    tested = model.idle_tested
     if found_idle(model, now):
-        return Decision(Act.KEEP, why, keep_request(send, model, options))
-    if tested is not None and now.since(tested) < IDLE_TEST_EVERY_S:
+        return Decision(Act.KEEP, why, request)
+    if model.idle_tested is not None and now.since(model.idle_tested) < IDLE_TEST_EVERY_S:
         return Decision(Act.NOTHING, Why.BUSY)
-    return Decision(Act.IDLE_TEST, why, ping_request(model, options))
+    return Decision(Act.IDLE_TEST, why, ping_request(model, request.options))
+
+
+def _ping_just_failed(model: ModelMemory, now: Instant) -> bool:
+    return model.ping_failed is not None and now.since(model.ping_failed) < PING_RETRY_S
 
 
 def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     policy, record = model.policy, model.record
     if record is None or (not policy.pins and policy.on_expire is OnExpire.RELEASE):
         return Decision(Act.NOTHING, Why.NOT_DUE)
-    if model.ping_failed is not None and now.since(model.ping_failed) < PING_RETRY_S:
+    if _ping_just_failed(model, now):
         return Decision(Act.NOTHING, Why.NOT_DUE)
     lease_s, listed = policy.lease_s, model.listed
     if lease_s is not None and listed is not None and memory.remaining_s(listed, now) <= lease_s / 2:

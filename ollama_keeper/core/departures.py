@@ -88,7 +88,7 @@ def _our_other_load(model: ModelMemory, memory: ServerMemory) -> str | None:
     for load in memory.open:
         if load.request.model != model.model and (not load.listed or load.vanished):
             return load.request.model
-    for other in memory.models:
+    for other in memory.known:
         if other.pending is not None and other.present is None and other.model != model.model:
             return other.model
     return None

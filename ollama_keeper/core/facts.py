@@ -76,12 +76,14 @@ class Shown:
 
 
 class Send(StrEnum):
-    """The requests that may load a model (CONTRACT 1: load)."""
+    """The requests that load a model or touch a listed one (CONTRACT 1); the last two give it back."""
 
     WARM = "warm"
     PING = "ping"
     REPIN = "repin"
     TAKEOVER = "takeover"
+    RELEASE = "release"
+    UNLOAD = "unload"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from ollama_keeper.core.changes import (
     BreakerClosed,
     Change,
+    ModelReleased,
     ModelRenewed,
     ModelRepinned,
     PingFailed,
@@ -19,7 +20,9 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Departure, Full, ModelMemory, OpenLoad, Pending, ServerMemory
 from ollama_keeper.core.numbers import DAY_S, HOUR_S, RELOAD_FLOOR_S, RELOAD_FRACTION, RELOADS_A_DAY
 from ollama_keeper.core.ownership import pinned
+from ollama_keeper.core.policy import Release
 from ollama_keeper.core.reasons import TRANSPORT_FAILURES, Cause, Failure, State
+from ollama_keeper.core.release import without_released
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]
 
@@ -27,6 +30,8 @@ Folded = tuple[ServerMemory, tuple[Change, ...]]
 def fold_opened(memory: ServerMemory, fact: Opened, now: Instant) -> Folded:
     """A load of ours was sent."""
     request = fact.request
+    if not memory.knows(request.model):
+        return memory, ()
     model = memory.model(request.model)
     load = OpenLoad(request, since=now, cause=fact.cause, listed=model.present is not None)
     memory = replace(memory, open=(*memory.open, load))
@@ -42,21 +47,24 @@ def fold_opened(memory: ServerMemory, fact: Opened, now: Instant) -> Folded:
 def fold_answered(memory: ServerMemory, fact: Answered, now: Instant) -> Folded:
     """A load of ours was answered as loaded; a warm is ready only when the next look lists it."""
     memory, load, recovered = _close(memory, fact.request, now)
-    if load is None:
+    if load is None or not memory.knows(fact.request.model):
         return memory, recovered
     took_s = now.since(load.since)
     model = memory.model(fact.request.model)
-    if fact.request.send is Send.WARM:
-        folded, told = _warmed(memory, model, load, took_s=took_s, now=now)
-    else:
-        folded, told = _touched(memory, model, load, took_s=took_s, now=now)
-    return folded, (*recovered, *told)
+    match load.request.send:
+        case Send.WARM:
+            folded, told = _warmed(memory, model, load, took_s=took_s, now=now)
+        case Send.RELEASE | Send.UNLOAD:
+            folded, told = _given_back(memory, model, load, now)
+        case _:
+            folded, told = _touched(memory, model, load, took_s=took_s, now=now)
+    return without_released(folded, now), (*recovered, *told)
 
 
 def fold_failed(memory: ServerMemory, fact: Failed, now: Instant) -> Folded:
     """A load of ours failed."""
     memory, load, recovered = _close(memory, fact.request, now)
-    if load is None or fact.stopping:
+    if load is None or fact.stopping or not memory.knows(fact.request.model):
         return memory, recovered
     if fact.reason is Failure.LOAD_TIMEOUT:
         memory = replace(memory, abandoned=now)
@@ -68,6 +76,8 @@ def fold_failed(memory: ServerMemory, fact: Failed, now: Instant) -> Folded:
 
 def fold_idle_tested(memory: ServerMemory, fact: IdleTested, now: Instant) -> Folded:
     """The idle test of a model ended."""
+    if not memory.knows(fact.model):
+        return memory, ()
     return memory.with_model(replace(memory.model(fact.model), idle_tested=now, idle=fact.idle)), ()
 
 
@@ -187,6 +197,15 @@ def _touched(memory: ServerMemory, model: ModelMemory, load: OpenLoad, *, took_s
         left = None if pinned(remaining_s) else remaining_s
         change = ModelRenewed(server=memory.server, model=model.model, remaining_s=left, took_s=took_s)
     return memory.with_model(model), (change,)
+
+
+def _given_back(memory: ServerMemory, model: ModelMemory, load: OpenLoad, now: Instant) -> Folded:
+    """A pin that was lowered is told at once; an unload when a look shows that it has happened."""
+    memory = memory.with_model(replace(model, given_back=True, touched=now, ping_failed=None, idle=False))
+    if load.request.send is Send.UNLOAD:
+        return memory, ()
+    memory = memory.with_model(replace(memory.model(model.model), record=None))
+    return memory, (ModelReleased(server=memory.server, model=model.model, how=Release.EXPIRE.value),)
 
 
 def _rearmed(model: ModelMemory, now: Instant) -> ModelMemory:

@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from ollama_keeper.core.changes import Change, ModelLost, ModelReloaded, ServerRestarted, ServerUp, WarmFailed
+from ollama_keeper.core.changes import (
+    Change,
+    ModelLost,
+    ModelReleased,
+    ModelReloaded,
+    ServerRestarted,
+    ServerUp,
+    WarmFailed,
+)
 from ollama_keeper.core.departures import Scene, departure
 from ollama_keeper.core.facts import Looked, Send
 from ollama_keeper.core.failures import breaker_opened, open_breaker, warm_failed
@@ -20,9 +28,10 @@ from ollama_keeper.core.memory import (
 )
 from ollama_keeper.core.numbers import BREAKER_DISPLACEMENTS, BREAKER_WINDOW_S
 from ollama_keeper.core.ownership import shares_our_load
-from ollama_keeper.core.policy import ContextRule
+from ollama_keeper.core.policy import ContextRule, Release
 from ollama_keeper.core.presence import entries, find
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
+from ollama_keeper.core.release import without_released
 from ollama_keeper.core.requests import can_echo, warm_options
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]
@@ -34,7 +43,7 @@ def fold_look(memory: ServerMemory, look: Looked, now: Instant) -> Folded:
     scene = Scene(memory, present, restarted=_restarted(memory, look))
     server, changes = _fold_server(scene, look, now)
     lost: list[str] = []
-    for model in memory.models:
+    for model in memory.known:
         if _older_than_answer(model, look):
             continue
         entry = find(model, present, server)
@@ -44,7 +53,7 @@ def fold_look(memory: ServerMemory, look: Looked, now: Instant) -> Folded:
         server, changes = server.with_model(folded), (*changes, *told)
     server = _vanish(server)
     server = _fill(server, scene, lost, now=now)
-    return server, changes
+    return without_released(server, now), changes
 
 
 def _restarted(memory: ServerMemory, look: Looked) -> bool:
@@ -96,7 +105,7 @@ def _begin_anew(memory: ServerMemory) -> ServerMemory:
         replace(model, record=None, breaker=None, failures=0, failed=None, failure=None, displacements=())
         for model in memory.models
     )
-    return replace(memory, models=models, full=None, abandoned=None, hung=None)
+    return replace(memory, models=models, leaving=(), full=None, abandoned=None, hung=None)
 
 
 def recognised(memory: ServerMemory, now: Instant) -> ServerMemory:
@@ -157,6 +166,8 @@ def _answered_but_absent(
 
 
 def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> tuple[ModelMemory, tuple[Change, ...]]:
+    if model in scene.before.leaving:
+        return replace(model, present=None, record=None), _unloaded(model, scene.before.server)
     gone = departure(model, left, scene, now=now)
     after = replace(model, present=None, record=None, returned=None, departure=gone, told=None)
     after, opened = _displaced(after, gone, scene.before.server, now=now)
@@ -174,6 +185,13 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
         else None,
     )
     return after, (change, *opened)
+
+
+def _unloaded(model: ModelMemory, server: str) -> tuple[Change, ...]:
+    """That an unload of ours has happened; a model that leaves by itself is nobody's loss any more."""
+    if not model.given_back or model.policy.release is not Release.UNLOAD:
+        return ()
+    return (ModelReleased(server=server, model=model.model, how=Release.UNLOAD.value),)
 
 
 def _displaced(
@@ -239,6 +257,7 @@ def _settled(
         model,
         record=record,
         pending=None,
+        given_back=False,
         departure=None,
         returned=returned,
         own_context=listed.context_length,
@@ -320,7 +339,7 @@ def _vanish(memory: ServerMemory) -> ServerMemory:
 
 
 def _vanished(load: OpenLoad, memory: ServerMemory) -> OpenLoad:
-    model = next((model for model in memory.models if model.model == load.request.model), None)
+    model = next((model for model in memory.known if model.model == load.request.model), None)
     gone = load.listed and (model is None or model.present is None)
     return replace(load, vanished=True) if gone and not load.vanished else load
 

@@ -60,7 +60,9 @@ class OpenLoad:
     vanished: bool = False
 
     def counts(self, now: Instant) -> bool:
-        """Whether it is the server's one load: a ping only once it is not quick (CONTRACT 1)."""
+        """Whether it is the server's one load: a ping only once it is not quick (CONTRACT 1); an unload never."""
+        if self.request.send is Send.UNLOAD:
+            return False
         return self.request.send is not Send.PING or self.vanished or now.since(self.since) >= PING_IS_LOAD_S
 
 
@@ -171,6 +173,7 @@ class ModelMemory:
         learned_context: context that a client loaded it with, sent with the next warm (`context: adopt`).
         own_context, own_options: context that our last load got, and the options that it was sent with.
         left_alone: two loads of ours were reloads within a day: no ping, no re-pin until the configuration changes.
+        given_back: lowered or unloaded by us since we last loaded it, for it was not to be kept any more.
         told: the state that was last told of.
     """
 
@@ -207,6 +210,7 @@ class ModelMemory:
     best_gpu: float | None = None
     shortest_load_s: float | None = None
     longest_load_s: float | None = None
+    given_back: bool = False
     told: tuple[State, StateReason] | None = None
 
     @property
@@ -235,6 +239,7 @@ class ServerMemory:
         restarted: other version since the last good look.
         refusals: failures in a row that another quick try will not mend, such as 401.
         present: the entries of the last good look; `changed` when a model last came or went.
+        models: those that are wanted, by rank; `leaving` those that were, and are still to be given back.
         weights: blob path or digest by manifest digest, for names that are not ours (aliases).
         inquiry: why `/api/tags` does not answer.
         failed_loads: monotonic instants of failed loads of ours, of the last hour.
@@ -260,6 +265,7 @@ class ServerMemory:
     present: tuple[Present, ...] = ()
     changed: Instant | None = None
     models: tuple[ModelMemory, ...] = ()
+    leaving: tuple[ModelMemory, ...] = ()
     weights: tuple[tuple[str, str | None], ...] = ()
     tagged: Instant | None = None
     inquiry: Failure | None = None
@@ -277,14 +283,27 @@ class ServerMemory:
         Raises:
             KeyError: no such model is kept here.
         """
-        for model in self.models:
+        for model in self.known:
             if model.policy.model == name:
                 return model
         raise KeyError(name)
 
+    def knows(self, name: str) -> bool:
+        """Whether a model is wanted under that name, or still to be given back."""
+        return any(model.model == name for model in self.known)
+
+    @property
+    def known(self) -> tuple[ModelMemory, ...]:
+        """The models that are wanted, and those that are still to be given back."""
+        return (*self.models, *self.leaving)
+
     def with_model(self, changed: ModelMemory) -> "ServerMemory":
         """The same with one model replaced."""
-        return replace(self, models=tuple(changed if model.model == changed.model else model for model in self.models))
+        return replace(self, models=_with(changed, self.models), leaving=_with(changed, self.leaving))
+
+    def with_leaving(self, leaving: tuple[ModelMemory, ...]) -> "ServerMemory":
+        """The same with other models that are still to be given back."""
+        return replace(self, leaving=leaving)
 
     def opened(self, model: str) -> OpenLoad | None:
         """The open load of ours for a model."""
@@ -292,7 +311,7 @@ class ServerMemory:
 
     def guests(self) -> tuple[Present, ...]:
         """Listed models that we do not keep."""
-        ours = {model.present.key for model in self.models if model.present}
+        ours = {model.present.key for model in self.known if model.present}
         return tuple(present for present in self.present if present.key not in ours)
 
     def server_time(self, now: Instant) -> datetime:
@@ -303,6 +322,10 @@ class ServerMemory:
     def remaining_s(self, listed: Listed, now: Instant) -> float:
         """Seconds to the end of a listed model's time by the server's clock; negative when past."""
         return (listed.expires_at - self.server_time(now)).total_seconds()
+
+
+def _with(changed: ModelMemory, models: tuple[ModelMemory, ...]) -> tuple[ModelMemory, ...]:
+    return tuple(changed if model.model == changed.model else model for model in models)
 
 
 def fresh_memory(server: str, now: Instant, *, look_timeout_s: float = 15.0) -> ServerMemory:

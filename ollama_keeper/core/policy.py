@@ -30,6 +30,13 @@ class OnExpire(StrEnum):
     RELEASE = "release"
 
 
+class Release(StrEnum):
+    """How a model that is not to be kept any more is given back."""
+
+    EXPIRE = "expire"
+    UNLOAD = "unload"
+
+
 class ContextRule(StrEnum):
     """Which context length a warm asks for, where the operator gave no number."""
 
@@ -77,6 +84,7 @@ class Policy:
     yield_for_s: float = 60.0
     unload_grace_s: float = 60.0
     min_gpu_fraction: float | None = None
+    release: Release = Release.EXPIRE
 
     @property
     def pins(self) -> bool:

@@ -6,6 +6,7 @@ from ollama_keeper.core.policy import ContextRule, Options
 from ollama_keeper.core.versions import echo_safe
 
 CONTEXT_OPTION = "num_ctx"
+RELEASED_KEEP_ALIVE = "5m"
 
 
 def warm_request(model: ModelMemory) -> LoadRequest:
@@ -33,6 +34,16 @@ def keep_request(send: Send, model: ModelMemory, options: Options) -> LoadReques
     return LoadRequest(send, model.model, model.kind, model.policy.keep_alive, options)
 
 
+def release_request(model: ModelMemory, options: Options) -> LoadRequest:
+    """Lowers a pin of ours to what Ollama would have given by itself. Only after the idle test (OLLAMA.md 4.1)."""
+    return LoadRequest(Send.RELEASE, model.model, model.kind, RELEASED_KEEP_ALIVE, options)
+
+
+def unload_request(model: ModelMemory) -> LoadRequest:
+    """Unloads a model at once, or when its last request has ended: `/api/generate` for any kind (OLLAMA.md 2)."""
+    return LoadRequest(Send.UNLOAD, model.model, model.kind, 0)
+
+
 def takeover_options(model: ModelMemory, memory: ServerMemory, listed: Listed) -> Options | None:
     """Options with which a client's load can be asked for without reloading it; None where none are safe.
 
@@ -57,4 +68,4 @@ def can_echo(model: ModelMemory, memory: ServerMemory, context: int | None) -> b
 
 def needs_embed(request: LoadRequest) -> bool:
     """Whether the request goes to `/api/embed`: `/api/generate` refuses embedders (OLLAMA.md 2)."""
-    return request.kind is Kind.EMBEDDER
+    return request.kind is Kind.EMBEDDER and request.send is not Send.UNLOAD

@@ -37,6 +37,7 @@ class Server(Shell):
         self.token: str | None = None
         self.date_offset_s: float | None = 0.0
         self.presence = Presence.UP
+        self.ends = 0  # how often its process has ended; a connection lives no longer than the process
         self._ended: asyncio.Future[None] | None = None
         self._there: asyncio.Event | None = None
 
@@ -114,6 +115,7 @@ class Server(Shell):
         """The process ends: connections are cut, what was loaded is gone."""
         self._until_end().set_result(None)
         self._ended = None
+        self.ends += 1
         self.history.cut(self.now() / SECOND)
         self.step(Reset(settings or self.state.settings))
         self.show(Presence.DOWN)

@@ -75,7 +75,8 @@ class SimTransport(httpx.AsyncBaseTransport):
         except BaseException:
             await exchange.close()
             raise
-        return httpx.Response(status, headers=raw, stream=_Body(exchange, link, request, limits.get("read")))
+        body = _Body(exchange, link, request, limits.get("read"))
+        return httpx.Response(status, headers=raw, stream=body, extensions={"network_stream": _Connection(link)})
 
     def _find(self, request: httpx.Request) -> Link:
         port = request.url.port or {"http": 80, "https": 443}[request.url.scheme]
@@ -83,6 +84,21 @@ class SimTransport(httpx.AsyncBaseTransport):
             return self.link(f"{request.url.host}:{port}")
         except KeyError:
             raise httpx.ConnectError("[Errno -2] Name or service not known", request=request) from None
+
+
+class _Connection:
+    """What an answer came over: open on both ends until the server's process ends."""
+
+    def __init__(self, link: Link) -> None:
+        self._link, self._ends = link, link.server.ends
+
+    def get_extra_info(self, info: str) -> object:
+        """As httpcore's network stream."""
+        return {"is_readable": self._link.server.ends != self._ends, "socket": self}.get(info)
+
+    def fileno(self) -> int:
+        """Of a socket that we have not closed."""
+        return 0
 
 
 class _Body(httpx.AsyncByteStream):

@@ -1,0 +1,54 @@
+"""Giving a model back: what is sent for one that is not to be kept any more, and when nothing is left to send.
+
+A pin would stay for ever, so it is lowered once, after the idle test, to what Ollama itself would have given; a lease
+is only not renewed. `release: unload` takes the model out at once. Only what is ours is touched (CONTRACT 1, 2.3).
+"""
+
+from collections.abc import Iterator
+
+from ollama_keeper.core.facts import LoadRequest
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.ownership import Claim, claim
+from ollama_keeper.core.policy import Release
+from ollama_keeper.core.requests import release_request, unload_request
+
+
+def release(model: ModelMemory, memory: ServerMemory, now: Instant) -> LoadRequest | None:
+    """The request that gives a resident model back; None where nothing is owed.
+
+    Nothing is, when the load is not ours, when it was given back already, when another kept name has the same runner,
+    and when it is a lease that may expire by itself.
+    """
+    if model.given_back or claim(model, memory, now) is not Claim.OURS or _kept_under_other_name(model, memory):
+        return None
+    if model.policy.release is Release.UNLOAD:
+        return unload_request(model)
+    if model.record is None or model.record.lease_s is not None:
+        return None
+    return release_request(model, model.record.options)
+
+
+def without_released(memory: ServerMemory, now: Instant) -> ServerMemory:
+    """The memory without the models that left the configuration and for which nothing is left to do."""
+    if not memory.leaving:
+        return memory
+    still = tuple(model for model in memory.leaving if _still_leaving(model, memory, now))
+    return memory if len(still) == len(memory.leaving) else memory.with_leaving(still)
+
+
+def _still_leaving(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    if memory.opened(model.model) is not None or model.pending is not None:
+        return True
+    if model.present is not None and model.given_back and model.policy.release is Release.UNLOAD:
+        return True
+    return release(model, memory, now) is not None
+
+
+def _kept_under_other_name(model: ModelMemory, memory: ServerMemory) -> bool:
+    key = model.present.key if model.present else None
+    return any(other.present is not None and other.present.key == key for other in _others(model, memory))
+
+
+def _others(model: ModelMemory, memory: ServerMemory) -> Iterator[ModelMemory]:
+    return (other for other in memory.models if other.model != model.model)
