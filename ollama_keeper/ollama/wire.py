@@ -15,10 +15,15 @@ from ollama_keeper.core.requests import needs_embed
 
 Json = Mapping[str, Any]
 
-_BLOB = re.compile(r"^FROM\s+(\S*sha256-[0-9a-f]{64}\S*)\s*$", re.MULTILINE | re.IGNORECASE)
-_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
-_VERSION = re.compile(r"v?\d+\.\d+")
-_FRACTION = re.compile(r"(\.\d{6})\d+")
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # dates are clamped to these, so that no arithmetic on them can overflow
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+LARGEST_SIZE = 2**63 - 1  # what the server itself counts with
+LARGEST_CONTEXT = 2**31 - 1
+
+_BLOB = re.compile(r"^FROM[ \t]+.*?(sha256-[0-9a-f]{64})[ \t\"]*\r?$", re.MULTILINE | re.IGNORECASE)
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,10})\s*$", re.MULTILINE)
+_VERSION = re.compile(r"v?\d+\.\d+[0-9A-Za-z.+-]{0,60}")
+_DIGEST = re.compile(r"[0-9A-Za-z:+.-]{0,200}")
 
 
 class BadShape(Exception):
@@ -26,13 +31,17 @@ class BadShape(Exception):
 
 
 def parse_document(body: bytes) -> Json:
-    """The JSON object of an answer.
+    """The JSON object of an answer; strict UTF-8 without a byte order mark, as Go writes it.
 
     Raises:
         ValueError: not JSON.
         BadShape: JSON, but no object.
     """
-    document = json.loads(body)
+    try:
+        document = json.loads(body.decode("utf-8"))
+    except RecursionError as error:
+        msg = "nested too deeply"
+        raise ValueError(msg) from error
     if not isinstance(document, dict):
         msg = f"a JSON {type(document).__name__} instead of an object"
         raise BadShape(msg)
@@ -41,6 +50,8 @@ def parse_document(body: bytes) -> Json:
 
 def parse_ps(document: Json) -> tuple[tuple[Listed, ...], int]:
     """The models that `/api/ps` lists, and how many entries made no sense (OLLAMA.md 5).
+
+    One name may be listed twice, after a pull: both entries are kept.
 
     Raises:
         BadShape: there is no list "models".
@@ -66,8 +77,8 @@ def parse_version(document: Json) -> str:
         BadShape: it is not a version.
     """
     version = document.get("version")
-    if not isinstance(version, str) or not _VERSION.match(version):
-        msg = "no version: this is not an Ollama server"
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        msg = "no version"
         raise BadShape(msg)
     return version
 
@@ -76,7 +87,7 @@ def parse_show(document: Json) -> Shown:
     """What `/api/show` tells of a model (OLLAMA.md 6).
 
     Raises:
-        BadShape: it has none of the fields that every version sends.
+        BadShape: it has no "details", which every version sends.
     """
     details = document.get("details")
     if not isinstance(details, dict):
@@ -88,7 +99,7 @@ def parse_show(document: Json) -> Shown:
     return Shown(
         kind=_kind(document, info, architecture),
         weights=_weights(document),
-        trained_context=_positive(info.get(f"{architecture}.context_length")),
+        trained_context=_context(info.get(f"{architecture}.context_length")),
         own_context=_own_context(document),
         mlx=details.get("format") == "safetensors",
     )
@@ -112,42 +123,44 @@ def loaded(request: LoadRequest, body: bytes) -> str | None:
     """None when a 200 says that the model is loaded; else the error inside (before 0.12.6 errors came in a 200).
 
     The last line decides: a stream may begin well and end with an error (OLLAMA.md 7).
+
+    Raises:
+        ValueError: not JSON.
+        BadShape: JSON, but neither a load nor an error.
     """
-    lines = [line for line in body.splitlines() if line.strip()]
-    try:
-        document = parse_document(lines[-1] if lines else b"")
-    except (ValueError, BadShape):
-        return "an answer that is not JSON"
-    if isinstance(document.get("error"), str):
-        return str(document["error"])
+    document = _last_line(body)
+    said = _said(document)
+    if said is not None:
+        return said
     good = document.get("embeddings") == [] if needs_embed(request) else document.get("done_reason") == "load"
-    return None if good else f"not answered as loaded: done_reason {document.get('done_reason')!r}"
+    if not good:
+        msg = f"answered, but not as loaded: done_reason {document.get('done_reason')!r}"
+        raise BadShape(msg)
+    return None
 
 
-def error_text(body: bytes) -> str:
-    """The text of an Ollama error, or what else the body says, for people."""
+def error_text(body: bytes) -> str | None:
+    """The text of `{"error": …}`, by which Ollama's own failures are told from a proxy's; None where there is none."""
     try:
-        error = json.loads(body).get("error")
-    except (ValueError, AttributeError):
-        return body[:2048].decode("utf-8", "replace")
-    return error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+        return _said(parse_document(body))
+    except (ValueError, BadShape):
+        return None
 
 
 def parse_instant(text: str) -> datetime:
-    """An RFC 3339 date with up to nine decimals and any zone, as aware UTC.
+    """An RFC 3339 date in any zone, as aware UTC between the years 1970 and 9000; nanoseconds are cut (OLLAMA.md 1).
 
     Raises:
-        ValueError: no such date, or none that fits.
+        ValueError: no such date.
     """
-    moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text))
+    moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         msg = f"{text!r} has no zone"
         raise ValueError(msg)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        msg = f"{text!r} is out of range"
-        raise ValueError(msg) from error
+    return EARLIEST if moment < EARLIEST else LATEST if moment > LATEST else moment.astimezone(UTC)
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
 
 
 def _models(document: Json) -> list[Any]:
@@ -165,13 +178,13 @@ def _listed(raw: object) -> Listed | None:
         return Listed(
             name=parse_name(text),
             text=text,
-            digest=str(entry.get("digest") or ""),
+            digest=_digest(entry.get("digest")),
             size=_size(entry.get("size")),
             size_vram=_size(entry.get("size_vram")),
-            context_length=_positive(entry.get("context_length")),
+            context_length=_context(entry.get("context_length")),
             expires_at=parse_instant(entry["expires_at"]),
         )
-    except (BadName, KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError):  # BadName is a ValueError
         return None
 
 
@@ -179,11 +192,9 @@ def _pulled(raw: object) -> Pulled | None:
     try:
         entry = _mapping(raw)
         name = parse_name(entry.get("name") or entry["model"])
-    except (BadName, KeyError, TypeError, AttributeError):
+        return Pulled(name, _digest(entry.get("digest")), remote=_is_remote(entry))
+    except (BadName, KeyError, TypeError):
         return None
-    return Pulled(
-        name, str(entry.get("digest") or ""), remote=bool(entry.get("remote_host") or entry.get("remote_model"))
-    )
 
 
 def _mapping(raw: object) -> Json:
@@ -193,22 +204,42 @@ def _mapping(raw: object) -> Json:
     return raw
 
 
+def _digest(value: object) -> str:
+    """A digest; an absent one is empty, a wrong one makes the entry bad."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        msg = f"{value!r} is no digest"
+        raise TypeError(msg)
+    return value
+
+
 def _size(value: object) -> int:
     """A size in bytes; an absent one is 0, a wrong one makes the entry bad."""
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SIZE:
         msg = f"{value!r} is no size"
         raise TypeError(msg)
     return value
 
 
-def _positive(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+def _context(value: object) -> int | None:
+    """A number of tokens; None where the server does not tell, which must never become `num_ctx: 0` (OLLAMA.md 3)."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value <= LARGEST_CONTEXT else None
+
+
+# --- /api/show --------------------------------------------------------------------------------------------------------
+
+
+def _is_remote(entry: Json) -> bool:
+    return bool(entry.get("remote_host") or entry.get("remote_model"))
 
 
 def _kind(document: Json, info: Json, architecture: object) -> Kind:
-    if document.get("remote_host") or document.get("remote_model"):
+    if _is_remote(document):
         return Kind.CLOUD
     capabilities = document.get("capabilities")
     if not isinstance(capabilities, list) or not capabilities:  # before 0.6.4
@@ -221,13 +252,30 @@ def _kind(document: Json, info: Json, architecture: object) -> Kind:
 
 
 def _weights(document: Json) -> str | None:
-    """The blob that the server keys the runner by: the first FROM that is not a comment (OLLAMA.md 5, aliases)."""
+    """File name of the blob that the server keys the runner by: the first FROM that is no comment (OLLAMA.md 5)."""
     modelfile = document.get("modelfile")
     found = _BLOB.search(modelfile) if isinstance(modelfile, str) else None
-    return found.group(1).replace("\\", "/").rsplit("/", 1)[-1] if found else None
+    return found.group(1).lower() if found else None
 
 
 def _own_context(document: Json) -> int | None:
     parameters = document.get("parameters")
     found = _NUM_CTX.search(parameters) if isinstance(parameters, str) else None
-    return int(found.group(1)) if found else None
+    return _context(int(found.group(1))) if found else None
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def _last_line(body: bytes) -> Json:
+    try:
+        return parse_document(body)
+    except ValueError:
+        return parse_document(body.rstrip().rpartition(b"\n")[2])
+
+
+def _said(document: Json) -> str | None:
+    """The text of an error; `/v1` wraps it once more (OLLAMA.md 7)."""
+    error = document.get("error")
+    text = error.get("message") if isinstance(error, dict) else error
+    return text if isinstance(text, str) else None
