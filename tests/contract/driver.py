@@ -85,7 +85,9 @@ class Driver:
             name: of a model of either kind.
             body: further fields; `keep_alive` among them or not.
         """
-        path, fields = ("/api/embed", {"input": []}) if name == self.embedder else ("/api/generate", {"stream": False})
+        embeds = name == self.embedder
+        path = "/api/embed" if embeds else "/api/generate"
+        fields: dict[str, object] = {"input": []} if embeds else {"stream": False}
         answer = await self.post(path, model=name, **{**fields, **body})
         assert answer.status_code == 200, answer.text
         await asyncio.sleep(TOLD_S)
@@ -150,7 +152,7 @@ class Driver:
 
     async def blob(self, name: str) -> str:
         """The file of a model's weights, by which runners are told apart."""
-        modelfile = (await self.post("/api/show", model=name)).json()["modelfile"]
+        modelfile = str((await self.post("/api/show", model=name)).json()["modelfile"])
         return next(line.removeprefix("FROM ") for line in modelfile.splitlines() if line.startswith("FROM "))
 
     async def is_idle(self, name: str) -> bool:

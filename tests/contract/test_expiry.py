@@ -75,7 +75,7 @@ async def test_a_renewed_lease_outlives_its_first_end(server: Driver) -> None:
     await server.until_gone(server.model)
 
 
-# --- unloading a busy model -----------------------------------------------------------------------------------------------
+# --- unloading a busy model -------------------------------------------------------------------------------------------
 
 
 async def test_a_busy_model_is_unloaded_when_it_has_ended(server: Driver) -> None:
@@ -106,7 +106,7 @@ async def test_a_pin_cancels_the_unload_of_a_busy_model(server: Driver) -> None:
     assert (await server.listed(server.model)).pinned
 
 
-# --- the idle test --------------------------------------------------------------------------------------------------------
+# --- the idle test ----------------------------------------------------------------------------------------------------
 
 
 async def test_an_idle_model_is_told_from_a_busy_one(server: Driver) -> None:

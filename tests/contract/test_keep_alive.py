@@ -114,7 +114,7 @@ async def test_embed_with_zero_loads_and_then_unloads(server: Driver) -> None:
     await server.until_gone(server.embedder)
 
 
-# --- /v1 ----------------------------------------------------------------------------------------------------------------
+# --- /v1 --------------------------------------------------------------------------------------------------------------
 
 
 async def test_v1_chat_keeps_a_pin(server: Driver) -> None:
@@ -145,7 +145,7 @@ async def test_v1_completions_and_embeddings_keep_a_pin(server: Driver) -> None:
     assert await server.kept_without_reload(server.embedder)
 
 
-# --- unloading ----------------------------------------------------------------------------------------------------------
+# --- unloading --------------------------------------------------------------------------------------------------------
 
 
 async def test_unloading_what_is_not_loaded_is_200(server: Driver) -> None:

@@ -12,7 +12,9 @@ def spellings(name: str) -> list[str]:
     """Other ways to write the name of a model."""
     parsed = parse_name(name)
     found = [name.upper(), str(parsed), parsed.full, f"https://{parsed.full}", f"{name}:local"]
-    return [*found, f"{DEFAULT_NAMESPACE}/{name}"] if parsed.namespace == DEFAULT_NAMESPACE and "/" not in name else found
+    return (
+        [*found, f"{DEFAULT_NAMESPACE}/{name}"] if parsed.namespace == DEFAULT_NAMESPACE and "/" not in name else found
+    )
 
 
 async def test_every_spelling_is_the_same_runner(server: Driver) -> None:
@@ -56,7 +58,7 @@ async def test_any_spelling_unloads(server: Driver, path: str) -> None:
     await server.until_gone(server.model)
 
 
-# --- copies ---------------------------------------------------------------------------------------------------------------
+# --- copies -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_copy_is_served_by_the_same_runner(server: Driver) -> None:
@@ -105,7 +107,7 @@ async def test_show_has_one_blob_for_a_model_and_its_copy(server: Driver) -> Non
     assert await server.blob(server.completions[1]) != await server.blob(server.model)
 
 
-# --- variants ---------------------------------------------------------------------------------------------------------------
+# --- variants ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_variant_with_another_context_reloads_and_is_reloaded(server: Driver, variant: str) -> None:

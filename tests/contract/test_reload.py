@@ -17,7 +17,7 @@ RUNNER_OPTIONS = [
     {"num_batch": 256},
     {"num_gpu": 1},
     {"main_gpu": 0},
-    {"use_mmap": False},
+    {"use_mmap": True},  # without a GPU the default has become False, so that False is no other
     {"num_thread": 1},
     {"draft_num_predict": 3},
 ]
@@ -90,7 +90,7 @@ async def test_an_unload_needs_no_options(server: Driver) -> None:
     await server.until_gone(server.model)
 
 
-# --- contexts -------------------------------------------------------------------------------------------------------------
+# --- contexts ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{}, {"num_ctx": CONTEXT}], ids=["default", "chosen"])
@@ -125,7 +125,7 @@ async def test_an_embedder_with_the_options_of_its_load_is_left_alone(server: Dr
     assert not await server.kept_without_reload(server.embedder)
 
 
-# --- busy models ----------------------------------------------------------------------------------------------------------
+# --- busy models ------------------------------------------------------------------------------------------------------
 
 
 async def test_a_reload_waits_for_the_generation_and_so_do_cold_loads(server: Driver) -> None:
@@ -136,7 +136,8 @@ async def test_a_reload_waits_for_the_generation_and_so_do_cold_loads(server: Dr
         cold = asyncio.create_task(server.load(server.completions[1]))
         await asyncio.sleep(TOLD_S)
         assert await server.kept_without_reload(server.model)
-        assert not (reload.done() or cold.done())
+        assert not reload.done()
+        assert not cold.done()
         assert await server.entry(server.completions[1]) is None
     await asyncio.gather(reload, cold)
     assert await server.context(server.model) == CONTEXT
