@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ollama_keeper.core.facts import Kind, Listed, LoadRequest, Pulled, Shown
+from ollama_keeper.core.facts import Kind, Listed, LoadRequest, Pulled, Send, Shown
 from ollama_keeper.core.names import BadName, parse_name
 from ollama_keeper.core.requests import needs_embed
 
@@ -120,21 +120,22 @@ def load_body(request: LoadRequest) -> tuple[str, dict[str, object]]:
 
 
 def loaded(request: LoadRequest, body: bytes) -> str | None:
-    """None when a 200 says that the model is loaded; else the error inside (before 0.12.6 errors came in a 200).
+    """None when a 200 says that it was done; else the error inside (before 0.12.6 errors came in a 200).
 
     The last line decides: a stream may begin well and end with an error (OLLAMA.md 7).
 
     Raises:
         ValueError: not JSON.
-        BadShape: JSON, but neither a load nor an error.
+        BadShape: JSON, but neither what was asked for nor an error.
     """
     document = _last_line(body)
     said = _said(document)
     if said is not None:
         return said
-    good = document.get("embeddings") == [] if needs_embed(request) else document.get("done_reason") == "load"
+    wanted = "unload" if request.send is Send.UNLOAD else "load"
+    good = document.get("embeddings") == [] if needs_embed(request) else document.get("done_reason") == wanted
     if not good:
-        msg = f"answered, but not as loaded: done_reason {document.get('done_reason')!r}"
+        msg = f"answered, but not as {wanted}ed: done_reason {document.get('done_reason')!r}"
         raise BadShape(msg)
     return None
 
