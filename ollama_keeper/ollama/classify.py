@@ -93,11 +93,15 @@ def tunnel_status(error: BaseException) -> int | None:
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """An exception and its causes, the deepest first; members of groups included (both address families failed).
 
-    What was merely being handled when it was raised is no cause: a failed look may be asked again while another is.
+    httpcore raises anew without a cause, and keeps what it wraps as an argument. What was merely being handled when an
+    error was raised is no cause: a failed look may be asked again while another is.
     """
     if error is None:
         return
     yield from causes(error.__cause__)
+    for wrapped in error.args:
+        if isinstance(wrapped, BaseException):
+            yield from causes(wrapped)
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             yield from causes(member)
