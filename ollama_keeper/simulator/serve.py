@@ -12,6 +12,7 @@ from ollama_keeper.simulator.simulator import Simulator
 from ollama_keeper.simulator.state import Settings, StoredModel
 
 BACKLOG = 2048
+IDLE_S = 86_400  # Ollama closes no connection that is only idle
 
 
 def serve(
@@ -80,9 +81,19 @@ class _Uvicorn(uvicorn.Server):
             date_header=False,
             lifespan="off",
             timeout_graceful_shutdown=1,
+            timeout_keep_alive=IDLE_S,
         )
         super().__init__(config)
         self._simulator = simulator
+        self._ends = simulator.ends
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: a process that has ended takes its idle connections with it."""
+        if self._ends != self._simulator.ends:
+            self._ends = self._simulator.ends
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+        return await super().on_tick(counter)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         try:
