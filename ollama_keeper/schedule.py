@@ -59,6 +59,11 @@ class Schedule:
             max_instances=1,
         )
 
+    def remove(self, server: str, model: str | None = None) -> None:
+        """Ends the job of a model, or of all models of a server; a check that runs goes on."""
+        for key in [key for key in self._jobs if key[0] == server and model in {None, key[1]}]:
+            self._scheduler.remove_job(self._jobs.pop(key)[0])
+
     def redate(self) -> None:
         """Dates all jobs anew: to be called when the wall clock was stepped, or the machine slept."""
         for (server, _), (job_id, interval_s) in self._jobs.items():

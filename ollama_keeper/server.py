@@ -12,7 +12,7 @@ from typing import Protocol
 from ollama_keeper.clock import Clock
 from ollama_keeper.core.announce import announce
 from ollama_keeper.core.changes import Change, CheckFailed
-from ollama_keeper.core.decide import Act, decide, ping_due
+from ollama_keeper.core.decide import Act, Decision, decide, ping_due
 from ollama_keeper.core.facts import (
     Answered,
     Described,
@@ -116,6 +116,10 @@ class Server:
             group.create_task(self._watch(), name=f"watch {self.memory.server}")
             group.create_task(self._serve_loads(), name=f"loads {self.memory.server}")
 
+    def use(self, client: Client) -> None:
+        """Asks by another client from now on; what is under way ends as it began."""
+        self._client = client
+
     async def drain(self, grace_s: float) -> int:
         """Starts nothing new, waits up to `grace_s` for what is open, then ends it.
 
@@ -206,6 +210,8 @@ class Server:
                 await self._ask_version()
             self.learn(looked)
             await self._inquire()
+            for model in self.memory.leaving:
+                self._touch(model.model)
         except OllamaError as error:
             self.learn(_look_failed(error))
         finally:
@@ -263,14 +269,15 @@ class Server:
                 await self._shared_look()
                 self._tell_edges()
             else:
-                await self._until_changed(wait_s)
+                await self.changed(wait_s)
 
     def _tell_edges(self) -> None:
         self.memory, changes = announce(self.memory, self._clock.now())
         if changes:
             self._tell(changes)
 
-    async def _until_changed(self, timeout_s: float | None) -> None:
+    async def changed(self, timeout_s: float | None) -> None:
+        """Waits until something is learnt, or told, or for `timeout_s`."""
         self._changed.clear()
         try:
             async with asyncio.timeout(timeout_s):
@@ -284,14 +291,21 @@ class Server:
         """Starts what is due for a listed model."""
         if self._stopping or self._dry_run or name in self._testing:
             return
-        decision = decide(self.memory.model(name), self.memory, self._clock.now())
-        if decision.request is None:
+        decision = self._decision(name)
+        if decision is None or decision.request is None:
             return
         if decision.act is Act.PING:
             self._start(self._send(decision.request), f"ping {name}")
+        elif decision.act is Act.UNLOAD:
+            self._start(self._unload(decision.request), f"unload {name}")
         elif decision.act is Act.IDLE_TEST:
             self._testing.add(name)
             self._start(self._test_and_keep(name, decision.request), f"idle test {name}")
+
+    def _decision(self, name: str) -> Decision | None:
+        """What is to be done for a model now; None for one that is known no more."""
+        model = self.memory.get(name)
+        return None if model is None else decide(model, self.memory, self._clock.now())
 
     async def _test_and_keep(self, name: str, ping: LoadRequest) -> None:
         """The idle test, and what it allows at once (CONTRACT 1; OLLAMA.md 5.1)."""
@@ -300,11 +314,16 @@ class Server:
             if idle is None:
                 return
             self.learn(IdleTested(name, idle=idle))
-            decision = decide(self.memory.model(name), self.memory, self._clock.now())
-            if decision.act is Act.KEEP and decision.request is not None and not self._stopping:
+            decision = self._decision(name)
+            if decision and decision.act is Act.KEEP and decision.request and not self._stopping:
                 await self._send(decision.request)
         finally:
             self._testing.discard(name)
+
+    async def _unload(self, request: LoadRequest) -> None:
+        """An unload, and a look that shows whether the model is gone; a busy one goes when its request has ended."""
+        await self._send(request)
+        await self.look_anew()
 
     async def _idle(self, name: str, ping: LoadRequest) -> bool | None:
         """Whether nobody uses the model; None when the test could not be ended."""
@@ -312,7 +331,8 @@ class Server:
         await asyncio.sleep(IDLE_TEST_GAP_S)
         if before is None or await self._expiry(name) != before:
             return False
-        if decide(self.memory.model(name), self.memory, self._clock.now()).act is not Act.IDLE_TEST:
+        decision = self._decision(name)
+        if decision is None or decision.act is not Act.IDLE_TEST:
             return None
         await self._send(ping)
         await asyncio.sleep(IDLE_TEST_GAP_S)
@@ -321,8 +341,8 @@ class Server:
 
     async def _expiry(self, name: str) -> object:
         await self.look_anew()
-        listed = self.memory.model(name).listed
-        return listed.expires_at if listed and not self.memory.failures else None
+        model = self.memory.get(name)
+        return model.listed.expires_at if model and model.listed and not self.memory.failures else None
 
     # --- loads --------------------------------------------------------------------------------------------------------
 
@@ -335,7 +355,7 @@ class Server:
                 await self._warm(name)
                 continue
             ends = next_hold_ends(self.memory, now)
-            await self._until_changed(None if ends is None else max(ends - now.mono, 0.0))
+            await self.changed(None if ends is None else max(ends - now.mono, 0.0))
 
     async def _warm(self, name: str) -> None:
         model = self.memory.model(name)
@@ -364,7 +384,8 @@ class Server:
         if isinstance(ended, Failed) and request.send is Send.WARM and not self._stopping:
             await self.look_anew()
         self.learn(ended)
-        if self.memory.model(request.model).pending is not None:
+        model = self.memory.get(request.model)
+        if model is not None and model.pending is not None:
             await self.look_anew()
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:

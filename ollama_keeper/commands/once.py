@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.commands.start import clients
 from ollama_keeper.config import Config
+from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.core.changes import Change
+from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import ServerState
-from ollama_keeper.daemon import restored
+from ollama_keeper.daemon import Notes, restored
 from ollama_keeper.server import Server
 from ollama_keeper.store import Store
 
@@ -23,16 +25,23 @@ class Watch:
         self.changed = asyncio.Event()
         self.clock = SystemClock()
         self._clients = clients(config)
-        self.servers = tuple(
-            Server(
-                restored(server, store, self.clock.now()),
-                self._clients[server.address.name],
-                clock=self.clock,
-                report=say,
-                keep=lambda _: self.changed.set(),
-                dry_run=dry_run,
-            )
-            for server in config.servers
+        source = str(config.path) if config.path else None
+        self._notes = None if dry_run else Notes(store, source=source)
+        self.servers = tuple(self._server(server, store, say, dry_run=dry_run) for server in config.servers)
+
+    def _server(self, server: ServerConfig, store: Store, say: Say, *, dry_run: bool) -> Server:
+        def keep(memory: ServerMemory) -> None:
+            self.changed.set()
+            if self._notes is not None:  # so that a daemon knows what `warm` loaded for its own
+                self._notes.take(memory, server.address.url)
+
+        return Server(
+            restored(server, store, self.clock.now()),
+            self._clients[server.address.name],
+            clock=self.clock,
+            report=say,
+            keep=keep,
+            dry_run=dry_run,
         )
 
     def nobody_answered(self) -> bool:

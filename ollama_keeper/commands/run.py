@@ -4,15 +4,25 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.commands.dry import say_what_would_be_sent
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_FAULT, EXIT_OK, Unusable, clients, configuration
-from ollama_keeper.config import Config
+from ollama_keeper.commands.start import (
+    EXIT_CONFIG,
+    EXIT_FAULT,
+    EXIT_OK,
+    Unusable,
+    client,
+    complain,
+    configuration,
+)
+from ollama_keeper.config import Config, load
+from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.daemon import Broken, Daemon, Parts
-from ollama_keeper.ollama.client import OllamaClient
+from ollama_keeper.errors import ConfigError
 from ollama_keeper.report import Reports
 from ollama_keeper.report.log import Log, open_log
 from ollama_keeper.store import open_store
@@ -27,25 +37,34 @@ def run(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *
         config = configuration(path, models, flags)
         if dry_run:
             return say_what_would_be_sent(config)
-        made = clients(config)
     except Unusable:
         return EXIT_CONFIG
+    read = partial(load, path=path, models=models, flags=flags, environ=dict(os.environ))
     log = open_log(level=config.log.level, format=config.log.format, stream=sys.stdout)
     try:
-        return asyncio.run(_serve(config, made, log))
+        return asyncio.run(_serve(config, read, log))
+    except ConfigError as error:
+        complain(error)
+        return EXIT_CONFIG
     finally:
         log.close(FLUSH_S)
 
 
-async def _serve(config: Config, made: Mapping[str, OllamaClient], log: Log) -> int:
+async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
+    """Runs the daemon.
+
+    Raises:
+        ConfigError: a token or certificate file cannot be used.
+    """
     reports = Reports(log)
     clock = SystemClock()
     store = open_store(config.state_dir, report=lambda change: reports.take(change, clock.now().wall))
-    parts = Parts(reports, store, clock, client=lambda server: made[server.address.name])
-    daemon = Daemon(config, parts)
-    _stop_on_signals(daemon, log)
+    watch = FileWatch(config.path) if config.path else None
+    parts = Parts(reports, store, clock, client=client, read=read, watch=watch)
     code = EXIT_OK
     try:
+        daemon = Daemon(config, parts)
+        _take_signals(daemon, log)
         await daemon.run()
     except* Broken as group:
         code = EXIT_FAULT
@@ -53,13 +72,11 @@ async def _serve(config: Config, made: Mapping[str, OllamaClient], log: Log) -> 
             log.message("error", "keeper.broken", error=str(error), hint="a fault of ollama-keeper: please report it")
     finally:
         store.close(FLUSH_S)
-        for client in made.values():
-            await client.aclose()
     return code
 
 
-def _stop_on_signals(daemon: Daemon, log: Log) -> None:
-    """The first signal asks the daemon to stop, the second ends the process at once."""
+def _take_signals(daemon: Daemon, log: Log) -> None:
+    """The first signal asks the daemon to stop, the second ends the process at once; SIGHUP reads the configuration."""
     loop = asyncio.get_running_loop()
     asked: list[str] = []
 
@@ -70,6 +87,8 @@ def _stop_on_signals(daemon: Daemon, log: Log) -> None:
         asked.append(signal.Signals(number).name)
         daemon.ask_to_stop(asked[0])
 
+    if hasattr(signal, "SIGHUP"):
+        loop.add_signal_handler(signal.SIGHUP, daemon.ask_to_reload)
     for name in SIGNALS:
         number = getattr(signal, name)
         try:

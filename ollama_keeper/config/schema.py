@@ -12,9 +12,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ollama_keeper.config import urls, values
 from ollama_keeper.config.effective import LogFormat, LogLevel
-from ollama_keeper.core.policy import Contention, ContextRule, OnExpire
+from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, Release
 
-NOT_YET = frozenset({"web", "metrics", "alerts", "budget", "probe", "active", "ahead", "release", "repair", "pull"})
+NOT_YET = frozenset({"web", "metrics", "alerts", "budget", "probe", "active", "ahead", "repair", "pull"})
 """Keys of later versions: whoever writes one is told so, and not given a wrong neighbour."""
 
 _DURATION = {"type": "string", "examples": ["90s", "5m", "1h30m"]}
@@ -138,6 +138,9 @@ class ModelDefaults(Table):
     unload_grace: Duration = _key("60s", "after an unexplained unload the model is left cold for so long")
     min_gpu_fraction: Fraction = _key(
         "auto", "a smaller share on the GPU is degraded: 0.0 to 1.0, or auto, less than the best seen"
+    )
+    release: Annotated[Release, BeforeValidator(values.one_of(*Release)), _text(*Release)] = _key(
+        "expire", "a model that is wanted no more: expire lowers its pin to 5m, unload takes it out at once"
     )
 
 

@@ -102,6 +102,7 @@ def _policy(merged: Merged, entry: ModelEntry, at: Path) -> Policy:
         yield_for_s=get("yield_for"),
         unload_grace_s=get("unload_grace"),
         min_gpu_fraction=get("min_gpu_fraction"),
+        release=get("release"),
     )
 
 

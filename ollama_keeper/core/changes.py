@@ -86,6 +86,16 @@ class ConfigLoaded(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRejected(Change):
+    event: ClassVar[str] = "config.rejected"
+    severity: ClassVar[Level] = "error"
+    path: str | None = None
+    line: int | None = None
+    column: int | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerWaiting(Change):
     event: ClassVar[str] = "server.waiting"
     since_s: float

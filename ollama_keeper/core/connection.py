@@ -112,7 +112,8 @@ def fold_configured(memory: ServerMemory, fact: Configured, now: Instant) -> Fol
     models = tuple(_wanted(known.pop(policy.name, None), policy) for policy in fact.policies)
     same = tuple(model.policy for model in memory.models) == fact.policies
     full = memory.full if same else None
-    memory = replace(memory, models=models, leaving=tuple(known.values()), full=full)
+    timeout_s = fact.look_timeout_s or memory.look_timeout_s
+    memory = replace(memory, models=models, leaving=tuple(known.values()), full=full, look_timeout_s=timeout_s)
     changes = tuple(
         _not_renewed(model, memory.server) for model in memory.leaving if _lease_of_ours(model, memory, now)
     )

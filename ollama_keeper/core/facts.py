@@ -109,9 +109,14 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The operator's wishes for this server, ranked; the first fact of all, and one after each reload."""
+    """The operator's wishes for this server, ranked; the first fact of all, and one after each reload.
+
+    Attributes:
+        look_timeout_s: how long a look may take from now on; None as before.
+    """
 
     policies: tuple[Policy, ...]
+    look_timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
     departure = model.departure
     if departure is None:
         return None
-    came = [present for present in memory.present if _came_instead(present, departure)]
+    came = [present for present in memory.guests() if _came_instead(present, departure)]
     return max(came, key=lambda present: present.moved, default=None)
 
 

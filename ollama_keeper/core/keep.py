@@ -11,8 +11,9 @@ from typing import Any
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Full, LoadRecord, ModelMemory, ServerMemory
+from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.numbers import FULL_FOR_S
-from ollama_keeper.core.policy import Options
+from ollama_keeper.core.policy import Options, Release, policy_for
 
 Document = dict[str, Any]
 
@@ -30,6 +31,7 @@ def model_document(model: ModelMemory) -> Document:
         kept["touched"] = model.touched.wall.isoformat()
     if model.record is not None:
         kept["record"] = _record(model.record)
+        kept["release"] = model.policy.release.value
     return kept
 
 
@@ -44,6 +46,19 @@ def restored_model(model: ModelMemory, kept: Mapping[str, Any], now: Instant) ->
     touched = _dated_back(kept["touched"], now) if "touched" in kept else None
     record = _restored_record(kept["record"]) if "record" in kept else None
     return replace(model, **plain, own_options=own, touched=touched, record=record)
+
+
+def left_behind(memory: ServerMemory, name: str, kept: Mapping[str, Any], now: Instant) -> ServerMemory:
+    """The memory with a model that is wanted no more, where its load was ours and so is to be given back.
+
+    Raises:
+        ValueError, TypeError, KeyError: the document is not one of ours.
+    """
+    if "record" not in kept or any(model.policy.name == parse_name(name) for model in memory.known):
+        return memory
+    policy = replace(policy_for(name), release=Release(kept["release"]), lease_s=kept["record"]["lease_s"])
+    model = restored_model(ModelMemory(policy), kept, now)
+    return memory.with_leaving((*memory.leaving, model))
 
 
 def server_document(memory: ServerMemory) -> Document:

@@ -30,7 +30,7 @@ Folded = tuple[ServerMemory, tuple[Change, ...]]
 def fold_opened(memory: ServerMemory, fact: Opened, now: Instant) -> Folded:
     """A load of ours was sent."""
     request = fact.request
-    if not memory.knows(request.model):
+    if memory.get(request.model) is None:
         return memory, ()
     model = memory.model(request.model)
     load = OpenLoad(request, since=now, cause=fact.cause, listed=model.present is not None)
@@ -47,7 +47,7 @@ def fold_opened(memory: ServerMemory, fact: Opened, now: Instant) -> Folded:
 def fold_answered(memory: ServerMemory, fact: Answered, now: Instant) -> Folded:
     """A load of ours was answered as loaded; a warm is ready only when the next look lists it."""
     memory, load, recovered = _close(memory, fact.request, now)
-    if load is None or not memory.knows(fact.request.model):
+    if load is None or memory.get(fact.request.model) is None:
         return memory, recovered
     took_s = now.since(load.since)
     model = memory.model(fact.request.model)
@@ -64,7 +64,7 @@ def fold_answered(memory: ServerMemory, fact: Answered, now: Instant) -> Folded:
 def fold_failed(memory: ServerMemory, fact: Failed, now: Instant) -> Folded:
     """A load of ours failed."""
     memory, load, recovered = _close(memory, fact.request, now)
-    if load is None or fact.stopping or not memory.knows(fact.request.model):
+    if load is None or fact.stopping or memory.get(fact.request.model) is None:
         return memory, recovered
     if fact.reason is Failure.LOAD_TIMEOUT:
         memory = replace(memory, abandoned=now)
@@ -76,7 +76,7 @@ def fold_failed(memory: ServerMemory, fact: Failed, now: Instant) -> Folded:
 
 def fold_idle_tested(memory: ServerMemory, fact: IdleTested, now: Instant) -> Folded:
     """The idle test of a model ended."""
-    if not memory.knows(fact.model):
+    if memory.get(fact.model) is None:
         return memory, ()
     return memory.with_model(replace(memory.model(fact.model), idle_tested=now, idle=fact.idle)), ()
 

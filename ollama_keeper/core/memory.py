@@ -283,14 +283,14 @@ class ServerMemory:
         Raises:
             KeyError: no such model is kept here.
         """
-        for model in self.known:
-            if model.policy.model == name:
-                return model
-        raise KeyError(name)
+        model = self.get(name)
+        if model is None:
+            raise KeyError(name)
+        return model
 
-    def knows(self, name: str) -> bool:
-        """Whether a model is wanted under that name, or still to be given back."""
-        return any(model.model == name for model in self.known)
+    def get(self, name: str) -> ModelMemory | None:
+        """The same, or None."""
+        return next((model for model in self.known if model.model == name), None)
 
     @property
     def known(self) -> tuple[ModelMemory, ...]:

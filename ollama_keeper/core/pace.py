@@ -45,7 +45,7 @@ def fresh_for_s(memory: ServerMemory) -> float:
 
 def hurried(memory: ServerMemory) -> bool:
     """Whether a wanted model is absent, loading or held, so that looking sooner matters."""
-    return bool(memory.open) or any(_awaited(model, memory) for model in memory.models)
+    return bool(memory.open or memory.leaving) or any(_awaited(model, memory) for model in memory.models)
 
 
 def tags_due(memory: ServerMemory, now: Instant, *, ping_due: bool) -> bool:

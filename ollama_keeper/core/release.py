@@ -40,6 +40,8 @@ def without_released(memory: ServerMemory, now: Instant) -> ServerMemory:
 def _still_leaving(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
     if memory.opened(model.model) is not None or model.pending is not None:
         return True
+    if memory.good is None:  # it is not known yet whether the load that the store tells of is still there
+        return model.record is not None
     if model.present is not None and model.given_back and model.policy.release is Release.UNLOAD:
         return True
     return release(model, memory, now) is not None

@@ -33,6 +33,10 @@ class Reports:
             except Exception as error:  # noqa: BLE001 - the one guard around consumers (DESIGN 3.4)
                 self._tell(place, consumer, error)
 
+    def level(self, level: str) -> None:
+        """Tells the log how much is logged from now on."""
+        self._log.level(level)
+
     def _tell(self, place: int, consumer: Consumer, error: Exception) -> None:
         if place in self._failed:
             return

@@ -78,6 +78,11 @@ class Log:
         """A line that belongs to no change of a model or server."""
         self._line(level, event, fields)
 
+    def level(self, level: str) -> None:
+        """From now on, lines from this level up: debug, info, warning or error."""
+        self._handler.setLevel(level.upper())
+        logging.getLogger().setLevel(level.upper())
+
     def close(self, timeout_s: float) -> None:
         """Writes what is queued, for `timeout_s` at most; what is told later is not written."""
         with self._lock:
@@ -125,12 +130,12 @@ def open_log(*, level: str, format: Format, stream: TextIO | None) -> Log:  # no
     writer = Writer(Sink(stream, encoding=output.encoding), told=partial(_lost, output, fields))
     handler = _ToWriter(writer)
     handler.setFormatter(_formatter(output))
-    handler.setLevel(level.upper())
     logging.getLogger().addHandler(handler)
-    logging.getLogger().setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    return Log(writer, handler, fields=fields)
+    log = Log(writer, handler, fields=fields)
+    log.level(level)
+    return log
 
 
 def _formatter(output: Output) -> logging.Formatter:

@@ -63,6 +63,11 @@ def _config(change: of.ConfigLoaded) -> str:
     return f"configuration {where}: {change.added} added, {change.removed} removed, {change.changed} changed"
 
 
+def _rejected(change: of.ConfigRejected) -> str:
+    place = ":".join(str(part) for part in (change.path, change.line, change.column) if part is not None)
+    return f"the new configuration is not used: {listed(place, change.key)}"
+
+
 def _clock(change: of.ClockJumped) -> str:
     return f"the clock was set {'forward' if change.delta_s > 0 else 'back'} by {span(abs(change.delta_s))}"
 
@@ -177,6 +182,11 @@ def _renewed(change: of.ModelRenewed) -> str:
     return listed(f"{_who(change)} answered a ping in {span(change.took_s)}", left)
 
 
+def _released(change: of.ModelReleased) -> str:
+    how = "unloaded" if change.how == "unload" else "it may expire now, as Ollama sees fit"
+    return f"{_who(change)} is not kept any more: {how}"
+
+
 def _repinned(change: of.ModelRepinned) -> str:
     left = f"a client had left it {span(change.remaining_s)}"
     return f"{_who(change)} got its keep_alive again in {span(change.took_s)}: {left}"
@@ -279,6 +289,7 @@ SENTENCES: dict[type[Change], Callable[[Any], str]] = {
     of.KeeperStopped: _stopped,
     of.KeeperSummary: _summary,
     of.ConfigLoaded: _config,
+    of.ConfigRejected: _rejected,
     of.ServerWaiting: _waiting,
     of.ServerUp: _up,
     of.ServerBusy: _busy,
@@ -291,6 +302,7 @@ SENTENCES: dict[type[Change], Callable[[Any], str]] = {
     of.ModelReady: _ready,
     of.ModelRenewed: _renewed,
     of.ModelRepinned: _repinned,
+    of.ModelReleased: _released,
     of.ModelReloaded: _reloaded,
     of.ModelDegraded: _degraded,
     of.ModelStuck: _stuck,

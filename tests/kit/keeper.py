@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from ollama_keeper.config import Config, LogSettings
+from ollama_keeper.config import Config, LogSettings, load
 from ollama_keeper.config import Server as ServerConfig
+from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.core.address import Address
 from ollama_keeper.core.changes import Change
 from ollama_keeper.core.policy import Policy, policy_for, ranked
@@ -42,8 +44,19 @@ class Recorder:
     def take(self, change: Change, at: datetime) -> None:
         self.changes.append((at, change))
 
+    def level(self, level: str) -> None:
+        pass
+
     def message(self, level: str, event: str, **fields: object) -> None:
         self.messages.append((level, event, fields))
+
+
+def configured(servers: Mapping[str, tuple[Policy, ...]], *, grace_s: float = 20.0) -> Config:
+    """A configuration without a file: policies by host and port."""
+    configs = tuple(
+        ServerConfig(Address(name, f"http://{name}"), ranked(policies)) for name, policies in servers.items()
+    )
+    return Config(configs, grace_s, None, LogSettings(), None)
 
 
 class Keeper:
@@ -56,12 +69,11 @@ class Keeper:
         *,
         store: Store | None = None,
         grace_s: float = 20.0,
+        file: Path | None = None,
     ) -> None:
         self.recorder = Recorder()
-        configs = tuple(
-            ServerConfig(Address(name, f"http://{name}"), ranked(policies)) for name, policies in servers.items()
-        )
-        config = Config(configs, grace_s, None, LogSettings(), None)
+        config = load(path=file, environ={}) if file else configured(servers, grace_s=grace_s)
+        self._next = config
         self.clients: list[OllamaClient] = []
 
         def client(server: ServerConfig) -> OllamaClient:
@@ -69,7 +81,10 @@ class Keeper:
             return self.clients[-1]
 
         store = store or Store(None, report=lambda change: None)
-        parts = Parts(Reports(self.recorder), store, LoopClock(), client)  # type: ignore[arg-type]
+        reports = Reports(self.recorder)  # type: ignore[arg-type]
+        read = (lambda: load(path=file, environ={})) if file else (lambda: self._next)
+        watch = FileWatch(file) if file else None
+        parts = Parts(reports, store, LoopClock(), client, read, watch)
         self.daemon = Daemon(config, parts)
         self._task: asyncio.Task[None] | None = None
 
@@ -81,8 +96,12 @@ class Keeper:
         self.daemon.ask_to_stop("SIGTERM")
         assert self._task is not None
         await self._task
-        for client in self.clients:
-            await client.aclose()
+
+    async def reload(self, servers: Mapping[str, tuple[Policy, ...]]) -> None:
+        """SIGHUP, with other wishes in the configuration."""
+        self._next = configured(servers)
+        self.daemon.ask_to_reload()
+        await asyncio.sleep(0.1)
 
     # --- what it told -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,135 @@
+"""`Daemon`: start, run, reload, drain, stop, each a named step."""
+
+import asyncio
+from uuid import uuid4
+
+from ollama_keeper import __version__
+from ollama_keeper.config import Config
+from ollama_keeper.config.changes import changes
+from ollama_keeper.config.watch import WATCH_EVERY_S
+from ollama_keeper.core.changes import (
+    Change,
+    ConfigLoaded,
+    ConfigRejected,
+    KeeperStarted,
+    KeeperStopped,
+    KeeperStopping,
+)
+from ollama_keeper.daemon.fleet import Fleet, wanted
+from ollama_keeper.daemon.parts import Parts, owned
+from ollama_keeper.daemon.pulse import Pulse
+from ollama_keeper.errors import ConfigError, Mistake
+from ollama_keeper.server import Server
+
+
+class Daemon:
+    """Keeps all models of a configuration resident, until it is asked to stop."""
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self._config = config
+        self._parts = parts
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._signal = ""
+        self._started = parts.clock.now()
+        self._fleet = Fleet(parts, take=self._take, source=str(config.path) if config.path else None)
+        self._pulse = Pulse(self._fleet, parts.clock, take=self._take)
+        clients = self._fleet.prepare(config.servers)
+        for server in config.servers:
+            self._fleet.add(server, clients[server.address.name])
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """The servers at work."""
+        return self._fleet.servers
+
+    def ask_to_stop(self, why: str) -> None:
+        """Ends `run` in good order; safe to call twice."""
+        self._signal = self._signal or why
+        self._stop.set()
+
+    def ask_to_reload(self) -> None:
+        """Reads the configuration anew soon; asked often at once, it is read once."""
+        self._reload.set()
+
+    async def run(self) -> None:
+        """Start, run, drain, stop.
+
+        Raises:
+            Broken: a background task died; what it was is in the message.
+        """
+        self._say_started()
+        async with asyncio.TaskGroup() as group:
+            self._fleet.start(group)
+            eternal = [
+                group.create_task(owned(self._pulse.beat(), "pulse")),
+                group.create_task(owned(self._watch_config(), "configuration")),
+            ]
+            await self._stop.wait()
+            self._take(KeeperStopping(signal=self._signal))
+            for task in eternal:
+                task.cancel()
+            abandoned = await self._fleet.drain(self._config.shutdown_grace_s)
+        uptime_s = self._parts.clock.now().since(self._started)
+        self._take(KeeperStopped(uptime_s=uptime_s, loads_abandoned=abandoned))
+
+    # --- the configuration --------------------------------------------------------------------------------------------
+
+    async def _watch_config(self) -> None:
+        """Reads the configuration anew when it is asked to, or when the file has changed and come to rest."""
+        watch = self._parts.watch
+        while True:
+            try:
+                async with asyncio.timeout(WATCH_EVERY_S if watch else None):
+                    await self._reload.wait()
+            except TimeoutError:
+                if watch is None or not await asyncio.to_thread(watch.changed):
+                    continue
+            self._reload.clear()
+            await self._read_anew()
+
+    async def _read_anew(self) -> None:
+        """Takes the whole new configuration, or none of it."""
+        if self._parts.read is None:
+            return
+        try:
+            config = await asyncio.to_thread(self._parts.read)
+            asked = changes(self._config, config)
+            clients = self._fleet.prepare((*asked.begun, *asked.reached))
+        except ConfigError as error:
+            self._take(_rejected(self._config, error.mistakes))
+            return
+        self._config = config
+        self._fleet.apply(asked, clients)
+        self._parts.reports.level(config.log.level)
+        later = f"takes effect at the next start: {', '.join(asked.later)}" if asked.later else None
+        self._take(
+            ConfigLoaded(
+                path=str(config.path) if config.path else None,
+                added=asked.added,
+                removed=asked.removed,
+                changed=asked.changed,
+                hint=later,
+            )
+        )
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def _take(self, change: Change) -> None:
+        self._pulse.take(change)
+        self._parts.reports.take(change, self._parts.clock.now().wall)
+
+    def _say_started(self) -> None:
+        models, servers = wanted(self._config), len(self._config.servers)
+        self._take(KeeperStarted(version=__version__, run_id=uuid4().hex[:12], servers=servers, models=models))
+        path = self._config.path
+        self._take(ConfigLoaded(path=str(path) if path else None, added=models))
+
+
+def _rejected(config: Config, mistakes: tuple[Mistake, ...]) -> ConfigRejected:
+    """The first mistake by its place and what to write; without the value, which may be a secret in a wrong line."""
+    first = mistakes[0]
+    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+    told = f"{first.hint or 'mend it'}{more}; the configuration before stays; see all with: ollama-keeper config show"
+    path = str(config.path) if config.path else first.source
+    return ConfigRejected(path=path, line=first.line, column=first.column, key=first.key or None, hint=told)
