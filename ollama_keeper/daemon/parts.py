@@ -1,0 +1,61 @@
+"""What the daemon is given from outside, and how it fails."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ollama_keeper.clock import Clock
+from ollama_keeper.config import Config
+from ollama_keeper.config import Server as ServerConfig
+from ollama_keeper.config.watch import FileWatch
+from ollama_keeper.report import Reports
+from ollama_keeper.server import Client
+from ollama_keeper.store import Store
+
+
+class Broken(Exception):
+    """A background task died: the daemon cannot go on, and must be started anew."""
+
+
+class ClosingClient(Client, Protocol):
+    """A client whose connections can be closed."""
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the daemon is given, so that tests give it a simulator, a clock of their own and a store in memory.
+
+    Attributes:
+        client: makes the client of a server; raises ConfigError where one of its files cannot be used.
+        read: reads the configuration anew, as at the start; raises ConfigError; None where it cannot change.
+        watch: of the configuration's file; None without one.
+    """
+
+    reports: Reports
+    store: Store
+    clock: Clock
+    client: Callable[[ServerConfig], ClosingClient]
+    read: Callable[[], Config] | None = None
+    watch: FileWatch | None = None
+
+
+async def owned(work: Awaitable[None], name: str) -> None:
+    """Runs an eternal task.
+
+    Raises:
+        Broken: it ended, by whatever but a cancel.
+    """
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        msg = f"{name} died: {error!r}"
+        raise Broken(msg) from error
+    msg = f"{name} ended"
+    raise Broken(msg)

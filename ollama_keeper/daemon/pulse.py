@@ -1,0 +1,64 @@
+"""The daemon's pulse: each 5 s, were the clocks set, did the loop stall, is the hour over."""
+
+import asyncio
+from collections.abc import Callable
+
+from ollama_keeper.clock import Clock, wall_step
+from ollama_keeper.core.changes import Change, ClockJumped, LoopStalled
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.states import resident, state_of
+from ollama_keeper.daemon.fleet import Fleet
+from ollama_keeper.report.summary import Summary
+
+BEAT_S = 5.0
+STALLED_S = 1.0
+SUMMARY_EVERY_S = 3_600.0
+
+
+class Pulse:
+    """Beats as long as the loop turns."""
+
+    def __init__(self, fleet: Fleet, clock: Clock, *, take: Callable[[Change], None]) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._take = take
+        self._summary = Summary()
+
+    def take(self, change: Change) -> None:
+        """A change, for the summary of the hour."""
+        self._summary.take(change)
+
+    async def beat(self) -> None:
+        """For ever."""
+        before = summed = self._clock.now()
+        while True:
+            await asyncio.sleep(BEAT_S)
+            now = self._clock.now()
+            self._watch_clocks(before, now)
+            self._summary.cold(self._cold_s(now.since(before)))
+            if now.since(summed) >= SUMMARY_EVERY_S:
+                self._sum_up(now)
+                summed = now
+            before = now
+
+    def _watch_clocks(self, before: Instant, now: Instant) -> None:
+        step = wall_step(before, now)
+        if step is not None:
+            self._fleet.schedule.redate()
+            self._take(ClockJumped(delta_s=step))
+        late_s = now.since(before) - BEAT_S
+        if late_s > STALLED_S:
+            self._take(LoopStalled(stall_s=late_s))
+
+    def _sum_up(self, now: Instant) -> None:
+        states: dict[str, int] = {}
+        for server in self._fleet.servers:
+            counts = server.take_counts()
+            self._summary.count(checks=counts.checks, looks=counts.looks, pings=counts.pings)
+            for model in server.memory.models:
+                state, _ = state_of(model, server.memory, now)
+                states[state.value] = states.get(state.value, 0) + 1
+        self._take(self._summary.summary(states))
+
+    def _cold_s(self, elapsed_s: float) -> float:
+        return elapsed_s * sum(not resident(model) for server in self._fleet.servers for model in server.memory.models)
