@@ -1,0 +1,218 @@
+"""Every command as a process: its exit code, what it prints, and where."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kit.proc import Simulated, World, free_port, ours, wait_for
+
+pytestmark = pytest.mark.process
+
+QWEN, LLAMA, LLAVA, EMBED = "qwen3:8b", "llama3.2:3b", "llava:13b", "nomic-embed-text"
+QUICK = ("--load-time", "100ms")
+HEAVY = (
+    "httpx",
+    "pydantic",
+    "pydantic_settings",
+    "rich",
+    "structlog",
+    "apscheduler",
+    "starlette",
+    "uvicorn",
+    "asyncio",
+)
+BAD_FILE = f"models:\n  - name: {QWEN}\n    keep_alive: forever\n"
+
+
+def nobody() -> str:
+    """An address where nothing listens."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
+    """A server for all tests here: QWEN is resident, LLAMA is not and stays so, LLAVA takes an hour to load."""
+    with World(tmp_path_factory.mktemp("server")) as world:
+        server = world.simulate(*QUICK)
+        server.befalls("client", model=QWEN, keep_alive=-1)
+        server.befalls("load_time", model=LLAVA, seconds=3_600)
+        wait_for(lambda: QWEN in server.resident())
+        yield server
+
+
+# --- help and mistakes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [(), ("run",)], ids=["all", "run"])
+def test_help_imports_nothing_heavy(world: World, command: tuple[str, ...]) -> None:
+    listing = [sys.executable, "-X", "importtime", *ours(*command, "--help")[1:]]
+    done = subprocess.run(listing, capture_output=True, text=True, env=world.environ(), check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "click" in imported
+    assert imported.isdisjoint(HEAVY)
+    assert "Examples:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("keep", QWEN), id="no such command"),
+        pytest.param(("run", QWEN, "--forever"), id="no such option"),
+        pytest.param(("wait", QWEN, "--timeout", "soon"), id="not a duration"),
+        pytest.param(("run", "--config"), id="an option without its value"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_64(world: World, arguments: tuple[str, ...]) -> None:
+    done = world.do(*arguments)
+    assert done.code == 64
+    assert done.out == ""
+    assert "Error: " in done.err
+
+
+@pytest.mark.parametrize("command", ["run", "warm", "wait"])
+def test_a_bad_configuration_ends_with_78_and_its_place(world: World, command: str) -> None:
+    file = world.home / "bad.yaml"
+    file.write_text(BAD_FILE)
+    done = world.do(command, "--config", str(file))
+    assert done.code == 78
+    assert done.out == ""
+    assert f"{file}:3:17: models[0].keep_alive: 'forever'" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_named_file_that_is_not_there_ends_with_78(world: World) -> None:
+    done = world.do("run", QWEN, "--config", "absent.yaml")
+    assert done.code == 78
+    assert "Traceback" not in done.err
+
+
+# --- warm -------------------------------------------------------------------------------------------------------------
+
+
+def test_warm_loads_once_and_ends(world: World) -> None:
+    server = world.simulate(*QUICK)
+    done = world.do("warm", QWEN, LLAMA, "--ollama", server.url)
+    assert done.code == 0
+    assert [line.split(": ")[1:3] for line in done.out.splitlines()] == [[QWEN, "ready"], [LLAMA, "ready"]]
+    assert [load["model"] for load in server.loads()] == [QWEN, LLAMA]
+    assert set(server.resident()) == {QWEN, LLAMA}
+
+
+def test_warm_ends_with_1_when_a_model_is_not_pulled(world: World, server: Simulated) -> None:
+    done = world.do("warm", QWEN, "absent:1b", "--ollama", server.url)
+    assert done.code == 1
+    assert "ollama pull absent:1b" in done.out + done.err
+
+
+def test_warm_ends_with_2_when_nobody_answers(world: World) -> None:
+    done = world.do("warm", QWEN, "--ollama", nobody(), "--wait-server", "100ms", "--timeout", "200ms")
+    assert done.code == 2
+    assert "connect_refused" in done.out + done.err
+
+
+# --- wait -------------------------------------------------------------------------------------------------------------
+
+
+def test_wait_ends_with_0_when_the_model_is_resident(world: World, server: Simulated) -> None:
+    done = world.do("wait", QWEN, "--ollama", server.url)
+    assert done.code == 0
+    assert f"{QWEN}: ready" in done.out
+
+
+def test_wait_ends_with_1_when_it_is_not_in_time(world: World, server: Simulated) -> None:
+    done = world.do("wait", QWEN, LLAMA, "--ollama", server.url, "--timeout", "500ms")
+    assert done.code == 1
+    assert f"{LLAMA}: not resident in time" in done.out
+
+
+def test_wait_ends_with_2_when_nobody_answers(world: World) -> None:
+    assert world.do("wait", QWEN, "--ollama", nobody(), "--timeout", "200ms").code == 2
+
+
+def test_wait_ends_when_somebody_else_has_loaded_the_model(world: World, server: Simulated) -> None:
+    seen = len(server.requests("/api/ps"))
+    waiting = world.start(ours("wait", EMBED, "--ollama", server.url))
+    wait_for(lambda: len(server.requests("/api/ps")) > seen)
+    server.befalls("client", model=EMBED, path="/api/embed")
+    assert f"{EMBED}: ready" in (waiting.line() or "")
+    assert waiting.ended() == 0
+    assert all(load["model"] != EMBED for load in server.loads())
+
+
+def test_the_first_interrupt_ends_wait(world: World, server: Simulated) -> None:
+    seen = len(server.requests("/api/ps"))
+    waiting = world.start(ours("wait", LLAMA, "--ollama", server.url))
+    wait_for(lambda: len(server.requests("/api/ps")) > seen)
+    waiting.signal(signal.SIGINT)
+    assert waiting.ended() == 130
+    assert "Traceback" not in waiting.errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_the_first_signal_ends_warm(world: World, server: Simulated, number: signal.Signals) -> None:
+    def under_way() -> list[str]:
+        return [load["model"] for load in server.loads() if not load["outcome"]]
+
+    warming = world.start(ours("warm", LLAVA, "--ollama", server.url))
+    wait_for(under_way)
+    warming.signal(number)
+    assert warming.ended() == 128 + number
+    assert "Traceback" not in warming.errors
+    wait_for(lambda: not under_way())
+
+
+# --- status -----------------------------------------------------------------------------------------------------------
+
+
+def test_status_is_one_json_document(world: World, server: Simulated) -> None:
+    done = world.do("status", QWEN, "--ollama", server.url, "--json")
+    assert done.code == 0
+    document = json.loads(done.out)
+    (asked,), (model, *_) = document["servers"], document["models"]
+    assert (asked["state"], asked["version"]) == ("up", "0.33.0")
+    assert (model["model"], model["state"], model["until"], model["resident"]) == (QWEN, "ready", "forever", True)
+
+
+def test_status_ends_with_1_when_a_required_model_is_cold(world: World, server: Simulated) -> None:
+    done = world.do("status", QWEN, LLAMA, "--ollama", server.url)
+    assert done.code == 1
+    head, *rows = (line.split()[:2] for line in done.out.splitlines())
+    assert head == ["MODEL", "STATE"]
+    assert rows[:2] == [[QWEN, "ready"], [LLAMA, "cold"]]
+
+
+def test_status_ends_with_2_when_nobody_answers(world: World) -> None:
+    done = world.do("status", QWEN, "--ollama", nobody(), "--json")
+    assert done.code == 2
+    assert json.loads(done.out)["servers"][0]["reason"] == "connect_refused"
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def test_dry_run_says_what_it_would_send_and_does_not_send_it(world: World, server: Simulated) -> None:
+    before = len(server.history()["requests"])
+    done = world.do("run", LLAMA, "--dry-run", "--ollama", server.url)
+    assert done.code == 0
+    assert '"keep_alive": -1' in done.out
+    asked = {request["path"] for request in server.history()["requests"][before:]}
+    assert asked <= {"/api/ps", "/api/version", "/api/tags", "/api/show"}
+
+
+def test_the_simulator_says_when_its_address_is_taken(world: World, server: Simulated) -> None:
+    taken = server.url.removeprefix("http://")
+    done = world.do("simulate", "--listen", taken)
+    assert done.code == 1
+    assert taken in done.err
+
+
+def test_config_init_writes_a_file_that_run_accepts(world: World, server: Simulated) -> None:
+    file = world.home / "config.yaml"
+    assert world.do("config", "init", "--ollama", server.url, "-o", str(file)).code == 0
+    done = world.do("run", "--config", str(file), "--dry-run")
+    assert done.code == 0
+    assert QWEN in done.out

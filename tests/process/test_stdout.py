@@ -1,0 +1,85 @@
+"""Whoever reads the log, or does not, never stops the keeper: faults E1 and E2."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.kit.proc import Child, World, ours, wait_for
+
+pytestmark = pytest.mark.process
+
+QWEN = "qwen3:8b"
+QUICK = ("--load-time", "100ms")
+EVERY_SECOND = ("--interval", "1s", "--log-level", "debug")
+
+
+@contextmanager
+def full_pipe() -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe that takes not a byte more."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b"\n" * 512)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    try:
+        yield reader, writer
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def blocked(world: World, url: str, writer: int) -> Child:
+    return world.run(QWEN, "--ollama", url, *EVERY_SECOND, stdout=writer)
+
+
+def test_looks_and_loads_go_on_while_nobody_reads_stdout_and_it_can_be_stopped(world: World) -> None:
+    server = world.simulate(*QUICK)
+    with full_pipe() as (_, writer):
+        keeper = blocked(world, server.url, writer)
+        server.looked(3)
+        assert server.resident()[QWEN]["pinned"]
+        keeper.signal(signal.SIGTERM)
+        assert keeper.ended() == 0
+
+
+def test_what_was_told_while_nobody_read_arrives_when_somebody_does(world: World) -> None:
+    server = world.simulate(*QUICK)
+    with full_pipe() as (reader, writer):
+        keeper = blocked(world, server.url, writer)
+        server.looked(2)
+        arrived = b""
+        while b"model.ready" not in arrived:
+            arrived += os.read(reader, 65_536)
+        assert b"keeper.started" in arrived
+        assert b"log.dropped" not in arrived
+        keeper.signal(signal.SIGTERM)
+        assert keeper.ended() == 0
+
+
+def test_looks_go_on_after_the_reader_of_stdout_has_gone(world: World) -> None:
+    server = world.simulate(*QUICK)
+    keeper = world.run(QWEN, "--ollama", server.url, *EVERY_SECOND)
+    keeper.until("keeper.started")
+    keeper.stop_reading()
+    server.looked(3)
+    server.befalls("restart")
+    wait_for(lambda: QWEN in server.resident())
+    keeper.signal(signal.SIGTERM)
+    assert keeper.ended() == 0
+    assert keeper.errors == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_a_keeper_without_a_stdout_keeps(world: World) -> None:
+    server = world.simulate(*QUICK)
+    keeper = world.start(["sh", "-c", 'exec "$@" >&-', "sh", *ours("run", QWEN, "--ollama", server.url)])
+    server.looked(2)
+    keeper.signal(signal.SIGTERM)
+    assert keeper.ended() == 0
+    assert keeper.errors == ""
