@@ -1,14 +1,14 @@
 """The calls that are made of a server, and the only importer of httpx. Every failure leaves as an `OllamaError`.
 
-httpx leaks pool slots when requests are cancelled while they connect (httpcore#1093), so the pool has no limit, httpx's
-own limits end connecting, and our deadline only cuts the reading. Proxies of the environment are never used.
+Requests go to httpx's transport itself: no redirect is followed or even read, no cookie kept, no URL logged, nothing
+of the environment used. httpx leaks pool slots when requests are cancelled while they connect (httpcore#1093), so the
+pool has no limit, httpx's own limits end connecting, and our deadline only cuts the reading.
 """
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar, cast
 
 import httpx
@@ -161,7 +161,7 @@ class OllamaClient:
     def _parsed(self, question: Question, answer: Answer, parse: Callable[[Json], T]) -> T:
         return self._failing.parsed(question, answer, lambda: parse(parse_document(answer.body)))
 
-    async def _exchange(self, http: httpx.AsyncClient, question: Question) -> Answer:
+    async def _exchange(self, http: httpx.AsyncBaseTransport, question: Question) -> Answer:
         """One request and its whole answer; a GET over a connection that was closed while idle is sent once more."""
         try:
             return await self._attempt(http, question, again=question.method == "GET")
@@ -169,7 +169,7 @@ class OllamaClient:
             self._kept.closed = True
         return await self._attempt(http, question, again=False)
 
-    async def _attempt(self, http: httpx.AsyncClient, question: Question, *, again: bool) -> Answer:
+    async def _attempt(self, http: httpx.AsyncBaseTransport, question: Question, *, again: bool) -> Answer:
         deadline = asyncio.timeout(None if question.seconds is None else question.seconds + 2 * CONNECT_S)
         progress = Progress(deadline, question.seconds)
         try:
@@ -183,16 +183,23 @@ class OllamaClient:
                 await self._replace_connections()
             raise await self._failing.unreachable(question, error) from error
 
-    def _sent(
-        self, http: httpx.AsyncClient, question: Question, progress: Progress
-    ) -> AbstractAsyncContextManager[httpx.Response]:
-        return http.stream(
+    @asynccontextmanager
+    async def _sent(
+        self, http: httpx.AsyncBaseTransport, question: Question, progress: Progress
+    ) -> AsyncIterator[httpx.Response]:
+        timeout = httpx.Timeout(question.seconds, connect=CONNECT_S, pool=CONNECT_S)
+        request = httpx.Request(
             question.method,
             self._address.url + question.path,
+            headers=self._headers,
             json=question.json,
-            timeout=httpx.Timeout(question.seconds, connect=CONNECT_S, pool=CONNECT_S),
-            extensions={"trace": progress},
+            extensions={"timeout": timeout.as_dict(), "trace": progress},
         )
+        response = await http.handle_async_request(request)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     async def _whole(self, question: Question, response: httpx.Response) -> Answer:
         raw = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
@@ -211,17 +218,15 @@ class OllamaClient:
 
     # --- connections --------------------------------------------------------------------------------------------------
 
-    def _connections(self, *, kept_open: int) -> httpx.AsyncClient:
+    def _connections(self, *, kept_open: int) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept_open, keepalive_expiry=KEPT_OPEN_S)
-        transport = self._transport or httpx.AsyncHTTPTransport(
+        return self._transport or httpx.AsyncHTTPTransport(
             verify=self._tls or False,
             trust_env=False,
             limits=limits,
             proxy=self._address.proxy,
             socket_options=_probing(),
         )
-        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        return httpx.AsyncClient(headers=self._headers, cookies=no_cookies, transport=transport, trust_env=False)
 
     async def _replace_connections(self) -> None:
         """A pool that has no slot left never has one again (httpcore#1093). Loads go on: theirs is another."""

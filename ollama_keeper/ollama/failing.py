@@ -13,10 +13,11 @@ from ollama_keeper.ollama.classify import causes, hint_for, look_failure, transp
 from ollama_keeper.ollama.credentials import hide, trusted_file
 from ollama_keeper.ollama.exchange import Answer, Question
 from ollama_keeper.ollama.headers import redirect_host, retry_after_s
-from ollama_keeper.ollama.wire import BadShape
+from ollama_keeper.ollama.wire import BadShape, error_text
 from ollama_keeper.ollama.wording import refusal_text, transport_text
 
 T = TypeVar("T")
+SAID_BY_OLLAMA = frozenset({Failure.HTTP_4XX, Failure.HTTP_5XX})
 
 
 class Classify(Protocol):
@@ -64,7 +65,10 @@ class Failing:
             detail = f"HTTP {answer.status} to {redirect_host(answer.headers)}"
         else:
             detail = refusal_text(answer.status, answer.body, self._secrets)
-        return self.error(question, reason, detail=detail, status=answer.status, retry_after_s=waits_s)
+        told: dict[str, Any] = {"detail": detail, "status": answer.status, "retry_after_s": waits_s}
+        if reason in SAID_BY_OLLAMA and answer.status != 401 and error_text(answer.body):
+            told["hint"] = ""  # ours would speak of a proxy
+        return self.error(question, reason, **told)
 
     async def unreachable(self, question: Question, error: Exception) -> OllamaError:
         """The error of an exchange without an answer."""
