@@ -1,6 +1,21 @@
-"""`python -m ollama_keeper`: the same as the command `ollama-keeper`."""
+"""`python -m ollama_keeper`, and what the installed command runs."""
 
-from ollama_keeper.cli import main
+import signal
+import sys
+
+
+def main() -> None:
+    """Runs the command line.
+
+    A SIGHUP that comes while the daemon is still importing would end it (FAULTS G2): it is ignored until `run` handles
+    it; the configuration has not been read yet then.
+    """
+    if "run" in sys.argv[1:2] and hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from ollama_keeper.cli import main as command_line
+
+    command_line()
+
 
 if __name__ == "__main__":
     main()

@@ -145,6 +145,11 @@ class Server:
         """The present moment of this server's clock."""
         return self._clock.now()
 
+    def look_soon(self) -> None:
+        """Looks now, whatever the job says: what was seen before the machine slept is old."""
+        if not self._stopping:
+            self._start(self.look(), "look after a gap")
+
     def take_counts(self) -> Counts:
         """What was done since the last call."""
         counts, self.counts = self.counts, Counts()

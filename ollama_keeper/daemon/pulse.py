@@ -12,6 +12,7 @@ from ollama_keeper.report.summary import Summary
 
 BEAT_S = 5.0
 STALLED_S = 1.0
+SLEPT_S = 5.0  # a longer gap, on either clock, makes what was seen before it old
 SUMMARY_EVERY_S = 3_600.0
 
 
@@ -49,6 +50,9 @@ class Pulse:
         late_s = now.since(before) - BEAT_S
         if late_s > STALLED_S:
             self._take(LoopStalled(stall_s=late_s))
+        if (step or 0.0) > SLEPT_S or late_s > SLEPT_S:
+            for server in self._fleet.servers:
+                server.look_soon()
 
     def _sum_up(self, now: Instant) -> None:
         states: dict[str, int] = {}
