@@ -25,6 +25,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], Failure], ...] = (
 )
 """What Ollama says when a load fails (OLLAMA.md 7), the first that fits: runners die for want of memory, too."""
 
+_TLS_PORT = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS")  # as Go and nginx answer a plain request there
 _NO_SUCH_MODEL = re.compile(r"\bmodel\b.*\bnot found\b", re.DOTALL)
 
 
@@ -38,6 +39,8 @@ def look_failure(status: int, body: bytes, *, asked_to_wait: bool = False) -> Fa
     """
     if 300 <= status < 400:
         return Failure.REDIRECT
+    if status == 400 and _TLS_PORT.search(body):
+        return Failure.TLS
     if status == 429:
         return Failure.HTTP_429
     if status == 403 and not body.strip():
@@ -174,13 +177,13 @@ _HINTS: dict[Failure, str] = {
     Failure.UNREACHABLE: "there is no way to that host; check URL, network, firewall and proxy",
     Failure.CONNECT_TIMEOUT: "the host does not answer; check its address and the firewall",
     Failure.RESET: "the connection was cut; Ollama may have ended or restarted",
-    Failure.TLS: "check the certificate, its dates and its name; ca_file names a private authority",
+    Failure.TLS: "check the certificate, its dates and name (ca_file names an authority), and http or https in the URL",
     Failure.READ_TIMEOUT: "connected, but no whole answer in time; Ollama may be starting, loaded or frozen",
     Failure.HTTP_4XX: "a proxy, or another program, answers there; check the URL",
     Failure.HTTP_429: "a proxy asks for fewer requests; raise interval, or its limit",
     Failure.HTTP_5XX: "a failure of the server, or of a proxy before it; see its log",
     Failure.REDIRECT: "redirects are never followed; write the URL that it leads to",
-    Failure.NOT_JSON: "this is not an Ollama server, or a proxy answered in its place",
+    Failure.NOT_JSON: "this is not an Ollama server, or a proxy answered in its place, or https belongs in the URL",
     Failure.BAD_SHAPE: "this is not an Ollama server, or one of an unknown kind",
     Failure.TOO_LARGE: "more than 4 MiB: this is not an Ollama server",
     Failure.HOST_REJECTED: "Ollama refuses this Host name; write its IP address, or start it with OLLAMA_HOST=0.0.0.0",
