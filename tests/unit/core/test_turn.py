@@ -125,6 +125,14 @@ def test_a_guest_that_appears_in_the_grace_makes_the_model_yield() -> None:
     assert story.state("a") == ("yielding", Reason.GUEST_ACTIVE)
 
 
+def test_one_of_ours_that_a_client_brought_back_is_no_guest_to_wait_for() -> None:
+    story = absent("a", "b")
+    story.warms("a", 4.0, listed("a")).warms("b", 4.0, listed("a"), listed("b")).at(19).looks()
+    story.at(22).looks(listed("b", 322))
+    assert story.state("a") == ("cold", Reason.UNLOAD_GRACE)
+    assert story.at(80).looks(listed("b", 380)).loads_next() == "a"
+
+
 def test_insist_comes_back_at_once_and_observe_never() -> None:
     insists = absent("a", contention=Contention.INSIST)
     insists.warms("a", 4.0, listed("a")).at(19).looks(listed("guest", 300))
