@@ -43,6 +43,7 @@ from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.turn import next_hold_ends, next_load
 from ollama_keeper.errors import OllamaError
 
+SHORTEST_WAIT_S = 0.001  # a hold may end within the rounding of its own end: without this the lane would spin
 IDLE_TEST_GAP_S = 0.02  # the server updates expires_at up to 1.3 ms after its answer (OLLAMA.md 1)
 PLEASE_REPORT = "a fault of ollama-keeper: please report it with this line"
 
@@ -281,14 +282,15 @@ class Server:
         if changes:
             self._tell(changes)
 
-    async def changed(self, timeout_s: float | None) -> None:
-        """Waits until something is learnt, or told, or for `timeout_s`."""
+    async def changed(self, timeout_s: float | None) -> bool:
+        """Waits until something is learnt, or told; False when nothing was for `timeout_s`."""
         self._changed.clear()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
     # --- touches ------------------------------------------------------------------------------------------------------
 
@@ -360,7 +362,8 @@ class Server:
                 await self._warm(name)
                 continue
             ends = next_hold_ends(self.memory, now)
-            await self.changed(None if ends is None else max(ends - now.mono, 0.0))
+            if not await self.changed(None if ends is None else max(ends - now.mono, SHORTEST_WAIT_S)):
+                self._tell_edges()
 
     async def _warm(self, name: str) -> None:
         model = self.memory.model(name)

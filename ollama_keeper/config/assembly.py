@@ -23,7 +23,7 @@ def assembled(
     if asked:
         wishes = chosen(merged, wishes, asked, mistakes)
     settings = merged.settings
-    servers = tuple(Server(site.address, policies(wishes, site, sites)) for site in sites.sites)
+    servers = tuple(Server(site.address, policies(wishes, site, sites), site.budget) for site in sites.sites)
     log = LogSettings(settings.log.level, settings.log.format)
     return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path), mistakes
 

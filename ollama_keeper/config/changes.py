@@ -45,12 +45,16 @@ def changes(old: Config, new: Config) -> Changes:
         begun=tuple(server for server in new.servers if server.address.name not in same),
         ended=tuple(name for name in before if name not in same),
         reached=tuple(server for server in stays if server.address != before[server.address.name].address),
-        wished=tuple(server for server in stays if server.policies != before[server.address.name].policies),
+        wished=tuple(server for server in stays if _wishes_differ(server, before[server.address.name])),
         added=added,
         removed=removed,
         changed=changed,
         later=tuple(name for name, value in _later(new).items() if _later(old)[name] != value),
     )
+
+
+def _wishes_differ(one: Server, other: Server) -> bool:
+    return (one.policies, one.budget) != (other.policies, other.budget)
 
 
 def _counts(old: Config, new: Config) -> tuple[int, int, int]:

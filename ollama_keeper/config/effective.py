@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ollama_keeper.core.address import Address
-from ollama_keeper.core.policy import Policy
+from ollama_keeper.core.policy import Budget, Policy
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
@@ -25,6 +25,7 @@ class Server:
 
     address: Address
     policies: tuple[Policy, ...]
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ollama_keeper.config.layer import Layer, Path, Place
-from ollama_keeper.config.schema import NOT_YET, Log, Options, Settings, Table
+from ollama_keeper.config.schema import LISTS, NOT_YET, TABLES, Settings
 from ollama_keeper.errors import Mistake
 
 SOURCE = "environment"
@@ -18,7 +18,7 @@ CONFIG = "OLLAMA_KEEPER_CONFIG"
 MODELS = "OLLAMA_KEEPER_MODELS"
 NO_KEYS = frozenset({CONFIG, MODELS, "OLLAMA_KEEPER_LIVE_URL", "OLLAMA_KEEPER_LIVE_MODELS"})
 
-_TABLES: dict[str, type[Table]] = {"log": Log, "options": Options}
+_INSTEAD = {"SERVERS": f"write {PREFIX}OLLAMA for one server, or a file"}
 _HEADERS = "HEADERS__"
 # Kubernetes sets these in each pod beside a Service named ollama-keeper or ollama-keeper-something.
 _SERVICE_LINK = re.compile(r"OLLAMA_KEEPER_([A-Z0-9_]*_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)")
@@ -63,8 +63,8 @@ def _path(name: str) -> Path | None:
 
 def _known() -> dict[str, Path]:
     """The key of each name, prefix taken off; tables are given key by key, and lists of tables only by the file."""
-    whole = {name: (name,) for name in Settings.model_fields if name not in {"models", "servers", "headers", *_TABLES}}
-    parts = {f"{table}__{name}": (table, name) for table, kind in _TABLES.items() for name in kind.model_fields}
+    whole = {name: (name,) for name in Settings.model_fields if name not in {"headers", *LISTS, *TABLES}}
+    parts = {f"{table}__{name}": (table, name) for table, kind in TABLES.items() for name in kind.model_fields}
     return {name.upper(): path for name, path in (whole | parts).items()}
 
 
@@ -73,9 +73,9 @@ def _unknown(name: str) -> tuple[str, str]:
     key = name.partition("__")[0].lower()
     if key in NOT_YET:
         return "is not in this version", "take it out"
-    if name == "SERVERS":
-        return "is a list of tables, which no variable can hold", f"write {PREFIX}OLLAMA for one server, or a file"
-    if name.lower() in {*_TABLES, "headers"}:
+    if name.lower() in LISTS:
+        return "is a list of tables, which no variable can hold", _INSTEAD.get(name, "write it in a file")
+    if name.lower() in {*TABLES, "headers"}:
         return "is a table, which is set key by key", f"write {PREFIX}{name}__KEY"
     near = difflib.get_close_matches(name, [*_known(), "MODELS", "CONFIG"], n=1, cutoff=0.6)
     return "means nothing here", f"did you mean {PREFIX}{near[0]}?" if near else "take it out"

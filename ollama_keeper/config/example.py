@@ -5,9 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ollama_keeper.config.schema import Log, ModelDefaults, Options, ServerDefaults, ServerEntry, Settings
+from ollama_keeper.config.schema import (
+    ActiveWindow,
+    Budget,
+    Log,
+    ModelDefaults,
+    Options,
+    ServerDefaults,
+    ServerEntry,
+    Settings,
+)
 
 WIDTH = 100
 
@@ -41,11 +51,11 @@ def example() -> str:
     parts = [
         _HEAD,
         _MODELS,
-        *_keys(ModelDefaults.model_fields, {"options": _options()}),
+        *_keys(ModelDefaults.model_fields, {"options": _inner(Options), "active": _inner(ActiveWindow)}),
         "\n# Servers.\n",
         *_keys({"ollama": Settings.model_fields["ollama"]}, {}),
         _servers(),
-        *_keys(ServerDefaults.model_fields, {}),
+        *_keys(ServerDefaults.model_fields, {"budget": _inner(Budget)}),
         "\n# The keeper itself.\n",
         *_keys(top, {}),
         _log(),
@@ -62,10 +72,11 @@ def _keys(fields: Mapping[str, FieldInfo], more: Mapping[str, str]) -> Iterator[
         yield f"\n{_comment(f'{field.description}{default}')}{more.get(key, '')}#{key}: {_yaml(value)}\n"
 
 
-def _options() -> str:
+def _inner(table: type[BaseModel]) -> str:
+    """The keys of a table, each with an example or its default."""
     lines = (
-        f"#   {f'{key}: {_yaml((field.examples or [None])[0])}':<22} # {field.description}"
-        for key, field in Options.model_fields.items()
+        f"#   {f'{key}: {_yaml((field.examples or [field.default])[0])}':<22} # {field.description}"
+        for key, field in table.model_fields.items()
     )
     return "\n".join(lines) + "\n"
 

@@ -7,19 +7,21 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from ollama_keeper.config.layer import Layers, Path, path_text
-from ollama_keeper.config.schema import NOT_YET, Log, ModelEntry, Options, ServerEntry, Settings
+from ollama_keeper.config.schema import LISTS, NOT_YET, TABLES, Settings
 from ollama_keeper.config.values import Wrong
 from ollama_keeper.errors import Mistake
 
 _FEW = 8
-_TABLES: dict[str, type[BaseModel]] = {"models": ModelEntry, "servers": ServerEntry, "log": Log, "options": Options}
+_TABLES: dict[str, type[BaseModel]] = {**LISTS, **TABLES}
 _LISTS = {
     "models": "write a list, models: [qwen3:8b]",
     "servers": "write a list below it, - url: http://HOST:11434",
+    "active": "write a list below it, - hours: '08:00-18:00'",
 }
 _ITEMS = {
     "models": "write a name, or a table that begins with name:",
     "servers": "write a table, - url: http://HOST:11434",
+    "active": "write a table, - hours: '08:00-18:00'",
 }
 _MISSING = {"name": "write the model's name, as ollama list does", "url": "write http://HOST:11434"}
 _ELSEWHERE = {
@@ -48,7 +50,8 @@ def mistake(error: ErrorDetails, layers: Layers) -> Mistake:
             key = f"{path_text(path[:-1])}.{path[-1]}"
             return Mistake(place.source, key, "is missing", _MISSING[str(path[-1])], place.line, place.column)
         case "list_type":
-            hint = _LISTS[str(path[-1])] if len(path) == 1 else "write a list, [a, b]"
+            tables = len(path) == 1 or path[-1] == "active"
+            hint = _LISTS[str(path[-1])] if tables else "write a list, [a, b]"
             return layers.place(path).mistake("is not a list", hint)
         case _:
             name = str(path[-2] if isinstance(path[-1], int) else path[-1])

@@ -12,9 +12,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ollama_keeper.config import urls, values
 from ollama_keeper.config.effective import LogFormat, LogLevel
+from ollama_keeper.config.hours import days as days_of
+from ollama_keeper.config.hours import hours as hours_of
+from ollama_keeper.config.hours import zone
 from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, Release
 
-NOT_YET = frozenset({"web", "metrics", "alerts", "budget", "probe", "active", "ahead", "repair", "pull"})
+NOT_YET = frozenset({"web", "metrics", "alerts", "probe", "repair", "pull"})
 """Keys of later versions: whoever writes one is told so, and not given a wrong neighbour."""
 
 _DURATION = {"type": "string", "examples": ["90s", "5m", "1h30m"]}
@@ -93,6 +96,29 @@ class Options(Table):
     draft_num_predict: Annotated[int, _from(0)] | None = _unset("tokens that the draft model runs ahead", 4)
 
 
+class ActiveWindow(Table):
+    """Hours of some days in which a model is kept."""
+
+    days: Annotated[frozenset[int], BeforeValidator(days_of), _text()] = _key(
+        "all", "mon-fri, or sat,sun, or all; hours over midnight belong to the day on which they begin"
+    )
+    hours: Annotated[tuple[int, int], BeforeValidator(hours_of), _text()] = _key(
+        "00:00-24:00", "from and to, as 08:00-18:00, or 22:00-06:00 over midnight"
+    )
+    timezone: Annotated[Any, BeforeValidator(zone), _text()] = _key(
+        "local", "a name such as Europe/Berlin; local is that of the machine"
+    )
+
+
+class Budget(Table):
+    """What the models of one server may take in all."""
+
+    memory: Annotated[int, BeforeValidator(values.size), _text()] | None = _unset(
+        "bytes of all resident models, guests included", "22GiB"
+    )
+    models: Annotated[int, _from(1)] | None = _unset("how many, guests included", 3)
+
+
 class ServerDefaults(Table):
     """What may be said of one server, or at the top level of all."""
 
@@ -106,6 +132,7 @@ class ServerDefaults(Table):
     look_timeout: From5s = _key(
         "15s", "how long one look may take; from 0.32.4 on Ollama's list waits up to 10s for its own checks"
     )
+    budget: Budget = _key({}, "what its models may take in all; what has no room by rank is not loaded. Any of")
 
 
 class ModelDefaults(Table):
@@ -140,7 +167,11 @@ class ModelDefaults(Table):
         "auto", "a smaller share on the GPU is degraded: 0.0 to 1.0, or auto, less than the best seen"
     )
     release: Annotated[Release, BeforeValidator(values.one_of(*Release)), _text(*Release)] = _key(
-        "expire", "a model that is wanted no more: expire lowers its pin to 5m, unload takes it out at once"
+        "expire", "a model that is not to be kept any more, or now: expire lowers its pin to 5m, unload takes it out"
+    )
+    active: list[ActiveWindow] = _key([], "hours in which it is kept; none are always. Each with any of")
+    ahead: Annotated[float | None, BeforeValidator(values.duration_or_auto), _or_word(_DURATION, "auto")] = _key(
+        "auto", "so long before its hours it is loaded; auto: its load time and 30s"
     )
 
 
@@ -231,3 +262,9 @@ class _LayerSource(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """All that the layer says."""
         return self._data
+
+
+TABLES: dict[str, type[Table]] = {"log": Log, "options": Options, "budget": Budget}
+"""Keys that are tables."""
+LISTS: dict[str, type[Table]] = {"models": ModelEntry, "servers": ServerEntry, "active": ActiveWindow}
+"""Keys that are lists of tables."""

@@ -11,6 +11,7 @@ from ollama_keeper.config.schema import ServerEntry
 from ollama_keeper.config.urls import DEFAULT_URL, default_name, host_url, is_loopback
 from ollama_keeper.config.values import Wrong
 from ollama_keeper.core.address import Address
+from ollama_keeper.core.policy import Budget
 from ollama_keeper.errors import Mistake
 
 
@@ -20,6 +21,7 @@ class Site:
 
     address: Address
     at: Path
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Sites:
 def find_sites(merged: Merged, environ: Mapping[str, str], mistakes: list[Mistake]) -> Sites:
     """The servers; what is wrong with them is added to the mistakes."""
     listed = tuple(
-        Site(_address(merged, entry, ("servers", index), environ), ("servers", index))
+        _site(merged, entry, ("servers", index), environ)
         for index, entry in enumerate(merged.settings.servers or ())
         if ("servers", index) not in merged.unusable
     )
@@ -53,7 +55,7 @@ def find_sites(merged: Merged, environ: Mapping[str, str], mistakes: list[Mistak
     described = tuple(site for site in listed if site.address.url == url)
     if described:
         return Sites(described, names)
-    alone = Site(_address(merged, ServerEntry(url=url), (), environ), ())
+    alone = _site(merged, ServerEntry(url=url), (), environ)
     mistakes.extend(_token_mistakes(merged, (alone,)))
     return Sites((alone,), None if listed else frozenset({alone.address.name}))
 
@@ -73,6 +75,12 @@ def _host(environ: Mapping[str, str], mistakes: list[Mistake]) -> str | None:
     except Wrong as wrong:
         mistakes.append(Place("environment", "OLLAMA_HOST").mistake(wrong.what, wrong.hint))
         return None
+
+
+def _site(merged: Merged, entry: ServerEntry, at: Path, environ: Mapping[str, str]) -> Site:
+    told = merged.get("budget", entry, at)
+    budget = None if told.memory is None and told.models is None else Budget(told.memory, told.models)
+    return Site(_address(merged, entry, at, environ), at, budget)
 
 
 def _address(merged: Merged, entry: ServerEntry, at: Path, environ: Mapping[str, str]) -> Address:

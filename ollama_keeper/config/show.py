@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from ollama_keeper.config.effective import Config, Server
+from ollama_keeper.config.hours import written
 from ollama_keeper.config.schema import Settings
 from ollama_keeper.config.urls import DEFAULT_URL, default_name
-from ollama_keeper.core.policy import ContextRule, Policy
-from ollama_keeper.core.units import config_duration
+from ollama_keeper.core.policy import Budget, ContextRule, Policy
+from ollama_keeper.core.units import config_duration, config_size
 from ollama_keeper.errors import printable
 
 HIDDEN = "[not shown]"
@@ -115,7 +116,13 @@ def _server(server: Server) -> dict[str, Any]:
         "headers": {name: HIDDEN for name, _ in address.headers},
         "proxy": address.proxy and _USERINFO.sub(f"{HIDDEN}@", address.proxy),
         "look_timeout": config_duration(address.look_timeout_s),
+        "budget": _budget(server.budget),
     }
+    return {key: value for key, value in told.items() if value}
+
+
+def _budget(budget: Budget | None) -> dict[str, Any]:
+    told = {"memory": budget and budget.memory and config_size(budget.memory), "models": budget and budget.models}
     return {key: value for key, value in told.items() if value}
 
 
@@ -137,4 +144,7 @@ def _model(policy: Policy, servers: list[str], *, of: int) -> dict[str, Any]:
         "yield_for": config_duration(policy.yield_for_s),
         "unload_grace": config_duration(policy.unload_grace_s),
         "min_gpu_fraction": "auto" if policy.min_gpu_fraction is None else policy.min_gpu_fraction,
+        "release": policy.release.value,
+        "active": [written(window) for window in policy.active],
+        "ahead": "auto" if policy.ahead_s is None else config_duration(policy.ahead_s),
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ollama_keeper.core.names import BadName, parse_name
 from ollama_keeper.core.policy import ContextRule
-from ollama_keeper.core.units import BadUnit, config_duration, parse_duration
+from ollama_keeper.core.units import BadUnit, config_duration, parse_duration, parse_size
 
 LEAST_CONTEXT = 256
 MOST_CONTEXT = 2**31 - 1
@@ -75,6 +75,23 @@ def duration_or_off(least_s: float) -> Callable[[object], float | None]:
     """The same, or `off`, which is None. `false` is what other YAML tools make of `off`."""
     inner = duration(least_s)
     return lambda value: None if is_off(value) else inner(value)
+
+
+def duration_or_auto(value: object) -> float | None:
+    """A duration with a unit, or `auto`, which is None."""
+    return None if isinstance(value, str) and value.strip() == "auto" else duration()(value)
+
+
+def size(value: object) -> int:
+    """A size with a unit, in bytes."""
+    hint = "write for example 22GiB or 22GB"
+    try:
+        found = parse_size(value.strip()) if isinstance(value, str) else 0
+    except BadUnit:
+        found = 0
+    if found <= 0:
+        raise Wrong(f"{shown(value)} is not a size", hint)
+    return found
 
 
 def is_off(value: object) -> bool:

@@ -9,6 +9,7 @@ from ollama_keeper.config.merged import Merged
 from ollama_keeper.config.schema import ModelEntry
 from ollama_keeper.config.servers import Site, Sites
 from ollama_keeper.config.values import Wrong, model_name, shown
+from ollama_keeper.core.calendar import Window
 from ollama_keeper.core.names import ModelName, parse_name
 from ollama_keeper.core.policy import Policy, ranked
 from ollama_keeper.core.units import config_duration
@@ -103,6 +104,8 @@ def _policy(merged: Merged, entry: ModelEntry, at: Path) -> Policy:
         unload_grace_s=get("unload_grace"),
         min_gpu_fraction=get("min_gpu_fraction"),
         release=get("release"),
+        active=tuple(Window(one.days, one.hours[0], one.hours[1], one.timezone) for one in get("active")),
+        ahead_s=get("ahead"),
     )
 
 

@@ -7,11 +7,14 @@ failed warms have lines of their own, so the states that follow them are silent 
 from collections.abc import Callable
 from dataclasses import replace
 
+from ollama_keeper.core.budget import left_bytes
 from ollama_keeper.core.changes import (
     Change,
     ModelContended,
     ModelDegraded,
     ModelMissing,
+    ModelOffHours,
+    ModelOverBudget,
     ModelReady,
     ModelRefused,
     ModelStuck,
@@ -21,26 +24,41 @@ from ollama_keeper.core.changes import (
 from ollama_keeper.core.facts import Send
 from ollama_keeper.core.holds import in_the_way
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import ModelMemory, OpenLoad, Return, ServerMemory
+from ollama_keeper.core.memory import ModelMemory, OpenLoad, Pause, Return, ServerMemory
 from ollama_keeper.core.numbers import HUNG_FACTOR, HUNG_LEAST_S, HUNG_UNKNOWN_S
-from ollama_keeper.core.reasons import By, Reason, State, StateReason
+from ollama_keeper.core.pauses import on_duty, paused_change, resume_in_time
+from ollama_keeper.core.reasons import By, Cause, Reason, State, StateReason
 from ollama_keeper.core.refusals import shares_weights_with
+from ollama_keeper.core.sizes import size_of
 from ollama_keeper.core.states import misplacement, state_of, wanted_context, wanted_gpu_fraction
+from ollama_keeper.core.wishes import not_asked_for, not_to_be_kept, paused
 
+OFF_DUTY = {State.OFF_HOURS: Cause.AHEAD_OF_HOURS, State.OVER_BUDGET: Cause.FIRST_SEEN}
 SILENT = frozenset({State.UNKNOWN, State.QUEUED, State.COLD, State.LOADING, State.BACKING_OFF})
 
 
 def announce(memory: ServerMemory, now: Instant) -> tuple[ServerMemory, tuple[Change, ...]]:
     """The edges since the last call: the memory that remembers them as told, and one change each."""
+    memory, resumed = resume_in_time(memory, now)
     memory, hung = _hung(memory, now)
-    changes: list[Change] = [hung] if hung else []
+    changes: list[Change] = [*resumed, *([hung] if hung else [])]
     for model in memory.models:
+        memory, model = _back_on_duty(memory, model, now)  # noqa: PLW2901 - the same model, as it is from here on
         state, reason = state_of(model, memory, now)
         if state in SILENT or model.told == (state, reason):
             continue
         changes.append(_LINES[state](model, memory, reason, now))
         memory = memory.with_model(replace(model, told=(state, reason)))
     return memory, tuple(changes)
+
+
+def _back_on_duty(memory: ServerMemory, model: ModelMemory, now: Instant) -> tuple[ServerMemory, ModelMemory]:
+    """A model whose hours have begun, or for which there is room again, is warmed as if nothing else had happened."""
+    was = model.told[0] if model.told else None
+    if was not in OFF_DUTY or not_to_be_kept(model, memory, now) is not None:
+        return memory, model
+    model = replace(on_duty(model, OFF_DUTY[was], now), told=None)
+    return memory.with_model(model), model
 
 
 def hung_after_s(model: ModelMemory, memory: ServerMemory) -> float:
@@ -158,6 +176,30 @@ def _yielding(model: ModelMemory, memory: ServerMemory, reason: StateReason, now
     )
 
 
+def _paused(model: ModelMemory, memory: ServerMemory, _reason: StateReason, now: Instant) -> Change:
+    return paused_change(model, paused(model, now) or Pause(now.wall, None, "unknown"), memory.server)
+
+
+def _off_hours(model: ModelMemory, memory: ServerMemory, reason: StateReason, now: Instant) -> Change:
+    unwanted = not_asked_for(model, now)
+    until = unwanted.until if unwanted else None
+    return ModelOffHours(server=memory.server, model=model.model, state=State.OFF_HOURS, reason=reason, until=until)
+
+
+def _over_budget(model: ModelMemory, memory: ServerMemory, reason: StateReason, now: Instant) -> Change:
+    claimants = [other for other in memory.models if not_asked_for(other, now) is None]
+    size = size_of(model)
+    return ModelOverBudget(
+        server=memory.server,
+        model=model.model,
+        state=State.OVER_BUDGET,
+        reason=reason,
+        size_bytes=size.size if size else None,
+        left_bytes=left_bytes(model, claimants, memory),
+        hint="the budget goes to models of higher rank; raise it, or take a smaller model or context_length",
+    )
+
+
 def _missing(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: Instant) -> Change:
     hint = f"ollama pull {model.model}"
     return ModelMissing(server=memory.server, model=model.model, state=State.MISSING, reason=reason, hint=hint)
@@ -189,6 +231,9 @@ _REFUSED_HINTS: dict[StateReason, str] = {
 }
 _LINES: dict[State, Callable[[ModelMemory, ServerMemory, StateReason, Instant], Change]] = {
     State.READY: _ready,
+    State.PAUSED: _paused,
+    State.OFF_HOURS: _off_hours,
+    State.OVER_BUDGET: _over_budget,
     State.DEGRADED: _degraded,
     State.STUCK: _stuck,
     State.CONTENDED: _contended,

@@ -248,6 +248,34 @@ class ModelRefused(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOverBudget(Change):
+    event: ClassVar[str] = "model.over_budget"
+    severity: ClassVar[Level] = "warning"
+    size_bytes: int | None = None
+    left_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPaused(Change):
+    event: ClassVar[str] = "model.paused"
+    by: str
+    until: datetime | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelResumed(Change):
+    event: ClassVar[str] = "model.resumed"
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOffHours(Change):
+    event: ClassVar[str] = "model.off_hours"
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReleased(Change):
     event: ClassVar[str] = "model.released"
     how: str

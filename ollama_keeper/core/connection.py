@@ -18,6 +18,7 @@ from ollama_keeper.core.facts import (
     InquiryFailed,
     LookFailed,
     LookSilent,
+    Pulled,
     Tagged,
     Versioned,
     VersionFailed,
@@ -113,7 +114,8 @@ def fold_configured(memory: ServerMemory, fact: Configured, now: Instant) -> Fol
     same = tuple(model.policy for model in memory.models) == fact.policies
     full = memory.full if same else None
     timeout_s = fact.look_timeout_s or memory.look_timeout_s
-    memory = replace(memory, models=models, leaving=tuple(known.values()), full=full, look_timeout_s=timeout_s)
+    leaving = tuple(known.values())
+    memory = replace(memory, models=models, leaving=leaving, full=full, look_timeout_s=timeout_s, budget=fact.budget)
     changes = tuple(
         _not_renewed(model, memory.server) for model in memory.leaving if _lease_of_ours(model, memory, now)
     )
@@ -141,18 +143,15 @@ def _not_renewed(model: ModelMemory, server: str) -> ModelReleased:
 def fold_tagged(memory: ServerMemory, fact: Tagged, now: Instant) -> Folded:
     """What is pulled: a model that was missing and has arrived is warmed as if seen for the first time."""
     pulled = {entry.name: entry for entry in fact.models}
-    remote = frozenset(entry.name for entry in fact.models if entry.remote)
-    models = tuple(
-        _tagged(model, pulled[model.policy.name].digest if model.policy.name in pulled else None, now)
-        for model in memory.models
-    )
-    models = tuple(replace(model, remote=model.policy.name in remote) for model in models)
+    models = tuple(_tagged(model, pulled.get(model.policy.name), now) for model in memory.models)
     return replace(memory, models=models, tagged=now, inquiry=None), ()
 
 
-def _tagged(model: ModelMemory, digest: str | None, now: Instant) -> ModelMemory:
-    if digest is None:
-        return replace(model, pulled=None, missing=True)
+def _tagged(model: ModelMemory, entry: Pulled | None, now: Instant) -> ModelMemory:
+    if entry is None:
+        return replace(model, pulled=None, missing=True, remote=False)
+    digest = entry.digest
+    model = replace(model, remote=entry.remote, disk_size=entry.size)
     shown = model.shown if model.asked_digest == digest else None
     model = replace(model, pulled=digest, shown=shown, rejected=model.rejected and shown is not None)
     if not model.missing:

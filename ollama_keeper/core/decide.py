@@ -17,6 +17,7 @@ from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.release import release
 from ollama_keeper.core.requests import keep_request, ping_request, takeover_options
 from ollama_keeper.core.versions import fast_path
+from ollama_keeper.core.wishes import not_to_be_kept
 
 
 class Act(StrEnum):
@@ -47,7 +48,7 @@ class Why(StrEnum):
     HALF_TIME = "half of its lease is over"
     SHORTENED = "a client shortened its time"
     IDLE_LEASE = "a client's lease that nobody uses"
-    GIVEN_BACK = "it is not to be kept any more"
+    GIVEN_BACK = "it is not to be kept, and is given back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     """What the model is to be sent now.
 
     1. The server has not answered lately: nothing; silence says nothing of the model.
-    2. Not to be kept any more: given back, after the idle test if it was pinned. Refused, missing, or left alone after
-       two reloads of ours: nothing.
+    2. Not to be kept now (paused, off hours, over budget), or any more: given back, after the idle test if it was
+       pinned. Refused, missing, or left alone after two reloads of ours: nothing.
     3. A load of ours is open: no re-pin; no ping beside a young one (CONTRACT 1).
     4. Not listed: nothing here; `next_load` decides.
     5. Listed, other weights pulled: nothing; a ping would load the new ones beside (OLLAMA.md 5).
@@ -75,7 +76,7 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     held = _not_now(model, memory, now)  # (1) (2) (3) (4) (5)
     if held is not None:
         return Decision(Act.NOTHING, held)
-    if model in memory.leaving:  # (2)
+    if memory.is_leaving(model) or not_to_be_kept(model, memory, now):  # (2)
         return _give_back(model, memory, now)
     match claim(model, memory, now):
         case Claim.SHORTENED:  # (6)

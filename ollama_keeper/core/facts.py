@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.names import ModelName
-from ollama_keeper.core.policy import Options, Policy
+from ollama_keeper.core.policy import Budget, Options, Policy
 from ollama_keeper.core.reasons import Cause, Failure
 
 
@@ -50,11 +50,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """One entry of `/api/tags`."""
+    """One entry of `/api/tags`; `size` is that on disk."""
 
     name: ModelName
     digest: str
     remote: bool = False
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Shown:
         trained_context: tokens the model was trained for; None where unknown.
         own_context: `num_ctx` of its Modelfile.
         mlx: runs on the MLX engine, which never reloads for other options.
+        layers, heads, kv_heads, width: of its attention, from which the KV cache is estimated; None where unknown.
     """
 
     kind: Kind
@@ -73,6 +75,10 @@ class Shown:
     trained_context: int | None = None
     own_context: int | None = None
     mlx: bool = False
+    layers: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    width: int | None = None
 
 
 class Send(StrEnum):
@@ -117,6 +123,7 @@ class Configured:
 
     policies: tuple[Policy, ...]
     look_timeout_s: float | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +248,32 @@ class IdleTested:
     idle: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Somebody asked that models be left alone.
+
+    Attributes:
+        models: the operator's names; those that are not known here are passed over.
+        until: when it ends by itself; None when only `Resumed` ends it.
+        by: who asked, as far as the system tells.
+        unload: they are taken out of memory at once.
+    """
+
+    models: tuple[str, ...]
+    until: datetime | None
+    by: str
+    note: str | None = None
+    unload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Somebody asked that models be kept again."""
+
+    models: tuple[str, ...]
+    by: str
+
+
 Fact = (
     Configured
     | Looked
@@ -256,4 +289,6 @@ Fact = (
     | Answered
     | Failed
     | IdleTested
+    | Paused
+    | Resumed
 )

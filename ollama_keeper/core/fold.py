@@ -28,6 +28,8 @@ from ollama_keeper.core.facts import (
     LookFailed,
     LookSilent,
     Opened,
+    Paused,
+    Resumed,
     Tagged,
     Versioned,
     VersionFailed,
@@ -36,6 +38,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.loads import fold_answered, fold_failed, fold_idle_tested, fold_opened
 from ollama_keeper.core.looks import fold_look
 from ollama_keeper.core.memory import ServerMemory
+from ollama_keeper.core.pauses import fold_paused, fold_resumed
 
 _FOLDS: dict[type, Callable[[ServerMemory, Any, Instant], tuple[ServerMemory, tuple[Change, ...]]]] = {
     Configured: fold_configured,
@@ -52,6 +55,8 @@ _FOLDS: dict[type, Callable[[ServerMemory, Any, Instant], tuple[ServerMemory, tu
     Answered: fold_answered,
     Failed: fold_failed,
     IdleTested: fold_idle_tested,
+    Paused: fold_paused,
+    Resumed: fold_resumed,
 }
 
 

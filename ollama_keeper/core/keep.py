@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import Full, LoadRecord, ModelMemory, ServerMemory
+from ollama_keeper.core.memory import Full, LearnedSize, LoadRecord, ModelMemory, Pause, ServerMemory
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.numbers import FULL_FOR_S
 from ollama_keeper.core.policy import Options, Release, policy_for
@@ -29,6 +29,11 @@ def model_document(model: ModelMemory) -> Document:
         kept["digest"] = model.pulled
     if model.touched is not None:
         kept["touched"] = model.touched.wall.isoformat()
+    if model.pause is not None:
+        kept["pause"] = _pause(model.pause)
+    if model.learned_size is not None:
+        learned = model.learned_size
+        kept["learned_size"] = {"digest": learned.digest, "options": _written(learned.options), "size": learned.size}
     if model.record is not None:
         kept["record"] = _record(model.record)
         kept["release"] = model.policy.release.value
@@ -45,7 +50,10 @@ def restored_model(model: ModelMemory, kept: Mapping[str, Any], now: Instant) ->
     own = _read(kept["own_options"]) if "own_options" in kept else None
     touched = _dated_back(kept["touched"], now) if "touched" in kept else None
     record = _restored_record(kept["record"]) if "record" in kept else None
-    return replace(model, **plain, own_options=own, touched=touched, record=record)
+    pause = _restored_pause(kept["pause"]) if "pause" in kept else None
+    size = kept.get("learned_size")
+    learned = LearnedSize(size["digest"], _read(size["options"]), int(size["size"])) if size else None
+    return replace(model, **plain, own_options=own, touched=touched, record=record, pause=pause, learned_size=learned)
 
 
 def left_behind(memory: ServerMemory, name: str, kept: Mapping[str, Any], now: Instant) -> ServerMemory:
@@ -95,6 +103,22 @@ def restored_server(memory: ServerMemory, kept: Mapping[str, Any], now: Instant)
     sizes = {key: int(full[key]) for key in ("winner_size", "loser_size")}
     mark = Full(since, ranks[full["winner"]], full["winner"], full["loser"], sweep=bool(full["sweep"]), **sizes)
     return replace(memory, full=mark)
+
+
+def _pause(pause: Pause) -> Document:
+    until = pause.until.isoformat() if pause.until else None
+    return {
+        "since": pause.since.isoformat(),
+        "until": until,
+        "by": pause.by,
+        "note": pause.note,
+        "unload": pause.unload,
+    }
+
+
+def _restored_pause(kept: Mapping[str, Any]) -> Pause:
+    until = datetime.fromisoformat(kept["until"]) if kept["until"] else None
+    return Pause(datetime.fromisoformat(kept["since"]), until, kept["by"], kept["note"], bool(kept["unload"]))
 
 
 def _record(record: LoadRecord) -> Document:

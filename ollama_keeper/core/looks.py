@@ -31,8 +31,10 @@ from ollama_keeper.core.ownership import shares_our_load
 from ollama_keeper.core.policy import ContextRule, Release
 from ollama_keeper.core.presence import entries, find
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
-from ollama_keeper.core.release import without_released
+from ollama_keeper.core.release import how, without_released
 from ollama_keeper.core.requests import can_echo, warm_options
+from ollama_keeper.core.sizes import learned_now
+from ollama_keeper.core.wishes import not_to_be_kept
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]
 
@@ -166,9 +168,11 @@ def _answered_but_absent(
 
 
 def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> tuple[ModelMemory, tuple[Change, ...]]:
-    if model in scene.before.leaving:
+    if scene.before.is_leaving(model):
         return replace(model, present=None, record=None), _unloaded(model, scene.before.server)
     gone = departure(model, left, scene, now=now)
+    if not_to_be_kept(model, scene.before, now) is not None:
+        return _left_off_duty(model, gone, scene.before.server)
     after = replace(model, present=None, record=None, returned=None, departure=gone, told=None)
     after, opened = _displaced(after, gone, scene.before.server, now=now)
     change = ModelLost(
@@ -187,9 +191,15 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
     return after, (change, *opened)
 
 
+def _left_off_duty(model: ModelMemory, gone: Departure, server: str) -> tuple[ModelMemory, tuple[Change, ...]]:
+    """A model that is not to be kept now has left: no loss, and nothing that the breaker counts."""
+    after = replace(model, present=None, record=None, returned=None, departure=gone)
+    return after, _unloaded(model, server)
+
+
 def _unloaded(model: ModelMemory, server: str) -> tuple[Change, ...]:
     """That an unload of ours has happened; a model that leaves by itself is nobody's loss any more."""
-    if not model.given_back or model.policy.release is not Release.UNLOAD:
+    if not model.given_back or how(model) is not Release.UNLOAD:
         return ()
     return (ModelReleased(server=server, model=model.model, how=Release.UNLOAD.value),)
 
@@ -262,6 +272,7 @@ def _settled(
         returned=returned,
         own_context=listed.context_length,
         own_options=request.options,
+        learned_size=learned_now(model, listed.size) if request.send is Send.WARM else model.learned_size,
     )
     change = _reloaded_by_us(model, pending, entry, server=scene.before.server)
     return _best_gpu(after, entry), (change,) if change else ()

@@ -10,7 +10,7 @@ from ollama_keeper.core.facts import Kind, Listed, LoadRequest, Send, Shown
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.names import ModelName
 from ollama_keeper.core.numbers import PING_IS_LOAD_S, TIME_SLACK_S
-from ollama_keeper.core.policy import Options, Policy
+from ollama_keeper.core.policy import Budget, Options, Policy
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, ServerState, State, StateReason
 
 Key = tuple[ModelName, str]
@@ -160,6 +160,26 @@ class Full:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A model is to be left alone: since when, until when, who asked, and why; wall times, so that it outlives us."""
+
+    since: datetime
+    until: datetime | None
+    by: str
+    note: str | None = None
+    unload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedSize:
+    """What a model took when it was last loaded by us: of which weights, with which options."""
+
+    digest: str
+    options: Options
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelMemory:
     """What is known of one wanted model on one server.
 
@@ -174,6 +194,7 @@ class ModelMemory:
         own_context, own_options: context that our last load got, and the options that it was sent with.
         left_alone: two loads of ours were reloads within a day: no ping, no re-pin until the configuration changes.
         given_back: lowered or unloaded by us since we last loaded it, for it was not to be kept any more.
+        disk_size: of its files, bytes; 0 where unknown. `learned_size`: what it took when it was loaded.
         told: the state that was last told of.
     """
 
@@ -211,6 +232,9 @@ class ModelMemory:
     shortest_load_s: float | None = None
     longest_load_s: float | None = None
     given_back: bool = False
+    pause: Pause | None = None
+    disk_size: int = 0
+    learned_size: LearnedSize | None = None
     told: tuple[State, StateReason] | None = None
 
     @property
@@ -266,6 +290,7 @@ class ServerMemory:
     changed: Instant | None = None
     models: tuple[ModelMemory, ...] = ()
     leaving: tuple[ModelMemory, ...] = ()
+    budget: Budget | None = None
     weights: tuple[tuple[str, str | None], ...] = ()
     tagged: Instant | None = None
     inquiry: Failure | None = None
@@ -291,6 +316,10 @@ class ServerMemory:
     def get(self, name: str) -> ModelMemory | None:
         """The same, or None."""
         return next((model for model in self.known if model.model == name), None)
+
+    def is_leaving(self, model: ModelMemory) -> bool:
+        """Whether a model is wanted no more, and only still to be given back."""
+        return any(other.model == model.model for other in self.leaving)
 
     @property
     def known(self) -> tuple[ModelMemory, ...]:

@@ -14,10 +14,11 @@ from ollama_keeper.core.numbers import (
     TAGS_WHILE_MISSING_S,
 )
 from ollama_keeper.core.policy import Contention
-from ollama_keeper.core.reasons import ServerState
+from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.versions import crash_prone_looks
 
+NOT_ASKED_FOR = frozenset({State.PAUSED, State.OFF_HOURS, State.OVER_BUDGET})
 FRESH_S = 1.0  # a look so young serves every check that asks
 
 
@@ -81,6 +82,8 @@ def _unknown(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
 def _awaited(model: ModelMemory, memory: ServerMemory) -> bool:
     if model.present is not None:
         return model.pending is not None
+    if model.told is not None and model.told[0] in NOT_ASKED_FOR:
+        return False
     released = model.departure is not None and model.departure.released
     observed = model.policy.contention is Contention.OBSERVE
     return not (model.missing or released or observed or refusal(model, memory))

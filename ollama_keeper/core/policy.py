@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from ollama_keeper.core.calendar import Window
 from ollama_keeper.core.names import ModelName, parse_name
 
 CENTURY_H = (
@@ -62,6 +63,7 @@ class Policy:
         context: a number is sent as `num_ctx`; else the rule that finds one.
         options: the six other runner options, sorted by key.
         min_gpu_fraction: 0.0 to 1.0; None is `auto`.
+        active: hours in which it is kept; none are always. `ahead_s` before them it is loaded; None is `auto`.
         required: counts for `/readyz` and for the exit code of `status`.
     """
 
@@ -85,11 +87,21 @@ class Policy:
     unload_grace_s: float = 60.0
     min_gpu_fraction: float | None = None
     release: Release = Release.EXPIRE
+    active: tuple[Window, ...] = ()
+    ahead_s: float | None = None
 
     @property
     def pins(self) -> bool:
         """Whether the model is to stay for ever."""
         return self.lease_s is None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the models of one server may take in all: bytes, and how many; None is as much as there is."""
+
+    memory: int | None = None
+    models: int | None = None
 
 
 def policy_for(model: str) -> Policy:

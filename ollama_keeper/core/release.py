@@ -22,11 +22,16 @@ def release(model: ModelMemory, memory: ServerMemory, now: Instant) -> LoadReque
     """
     if model.given_back or claim(model, memory, now) is not Claim.OURS or _kept_under_other_name(model, memory):
         return None
-    if model.policy.release is Release.UNLOAD:
+    if how(model) is Release.UNLOAD:
         return unload_request(model)
     if model.record is None or model.record.lease_s is not None:
         return None
     return release_request(model, model.record.options)
+
+
+def how(model: ModelMemory) -> Release:
+    """How a model is given back: as its pause says, else as its policy does."""
+    return Release.UNLOAD if model.pause is not None and model.pause.unload else model.policy.release
 
 
 def without_released(memory: ServerMemory, now: Instant) -> ServerMemory:

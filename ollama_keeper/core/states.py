@@ -9,6 +9,7 @@ from ollama_keeper.core.numbers import STUCK_AFTER_S
 from ollama_keeper.core.policy import ContextRule
 from ollama_keeper.core.reasons import Cause, Reason, ServerState, State, StateReason
 from ollama_keeper.core.refusals import refusal
+from ollama_keeper.core.wishes import not_asked_for, not_to_be_kept
 
 GOOD_ENOUGH = 0.995  # of the GPU share: sizes are summed from log lines and may differ by rounding
 STALE_INTERVALS = 3
@@ -66,6 +67,16 @@ def _refused(model: ModelMemory, memory: ServerMemory, _: Instant) -> Told | Non
     return (State.REFUSED, reason) if reason else None
 
 
+def _not_now(model: ModelMemory, _memory: ServerMemory, now: Instant) -> Told | None:
+    unwanted = not_asked_for(model, now)
+    return (unwanted.state, unwanted.reason) if unwanted else None
+
+
+def _over_budget(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told | None:
+    unwanted = not_to_be_kept(model, memory, now)
+    return (unwanted.state, unwanted.reason) if unwanted else None
+
+
 def _missing(model: ModelMemory, _memory: ServerMemory, _now: Instant) -> Told | None:
     return (State.MISSING, Reason.NOT_PULLED) if model.missing else None
 
@@ -112,8 +123,10 @@ def _held(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told | None
 
 _ROWS: tuple[Callable[[ModelMemory, ServerMemory, Instant], Told | None], ...] = (
     _refused,
+    _not_now,
     _missing,
     _unknown,
+    _over_budget,
     _stuck,
     _loading,
     _listed,

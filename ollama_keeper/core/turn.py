@@ -4,8 +4,9 @@ from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.pace import to_describe
-from ollama_keeper.core.reasons import ServerState
+from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.refusals import refusal
+from ollama_keeper.core.wishes import ahead_s, not_to_be_kept
 
 
 def next_load(memory: ServerMemory, now: Instant) -> str | None:
@@ -17,8 +18,8 @@ def next_load(memory: ServerMemory, now: Instant) -> str | None:
         return None
     if to_describe(memory, now) is not None:  # a guest may be one of ours under another name
         return None
-    ready = (model.model for model in memory.models if wants_load(model, memory) and not holds(model, memory, now))
-    return next(ready, None)
+    ready = (model for model in memory.models if wants_load(model, memory) and not holds(model, memory, now))
+    return next((model.model for model in ready if not not_to_be_kept(model, memory, now)), None)
 
 
 def loading(memory: ServerMemory, now: Instant) -> bool:
@@ -35,9 +36,19 @@ def wants_load(model: ModelMemory, memory: ServerMemory) -> bool:
 
 def next_hold_ends(memory: ServerMemory, now: Instant) -> float | None:
     """Monotonic instant at which the first hold of an absent model ends by itself; None when there is none."""
-    ends = [
+    ends: list[float | None] = [
         max((hold.until for hold in held if hold.until is not None), default=None)
         for model in memory.models
         if wants_load(model, memory) and (held := holds(model, memory, now)) and all(h.until is not None for h in held)
     ]
+    ends += [_ends(model, memory, now) for model in memory.models]
     return min((end for end in ends if end is not None), default=None)
+
+
+def _ends(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | None:
+    """When a model is to be kept again by itself: the end of its pause, or `ahead` of its hours."""
+    unwanted = not_to_be_kept(model, memory, now)
+    if unwanted is None or unwanted.until is None:
+        return None
+    early_s = ahead_s(model) if unwanted.state is State.OFF_HOURS else 0.0
+    return now.mono + max((unwanted.until - now.wall).total_seconds() - early_s, 0.0)

@@ -131,6 +131,13 @@ def show_size(size: float) -> str:
     return f"{size:.1f} TiB"
 
 
+def config_size(size: int) -> str:
+    """A size as a configuration has it, in the largest unit that leaves it whole: `22GiB`."""
+    units = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+    unit, name = next(((unit, name) for unit, name in units if size % unit == 0), (1, "B"))
+    return f"{size // unit}{name}"
+
+
 def _scaled(number: str, factor: int) -> int:
     whole, _, fraction = number.partition(".")
     return int(whole or "0") * factor + int(fraction or "0") * factor // int("1" + "0" * len(fraction))

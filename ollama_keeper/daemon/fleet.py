@@ -126,7 +126,7 @@ class Fleet:
         running = self._running[config.address.name]
         before, running.client, running.config = running.client, client, config
         running.server.use(client)
-        running.server.learn(Configured(config.policies, config.address.look_timeout_s))
+        running.server.learn(Configured(config.policies, config.address.look_timeout_s, config.budget))
         self._chore(self._close_when_idle(running.server, before), f"close {config.address.name}")
 
     async def _close_when_idle(self, server: Server, client: ClosingClient) -> None:
@@ -143,7 +143,7 @@ class Fleet:
         running = self._running[config.address.name]
         before = {policy.model: policy.interval_s for policy in running.config.policies}
         running.config = config
-        running.server.learn(Configured(config.policies))
+        running.server.learn(Configured(config.policies, budget=config.budget))
         after = {policy.model: policy.interval_s for policy in config.policies}
         for model in before.keys() - after.keys():
             self.schedule.remove(config.address.name, model)

@@ -7,6 +7,7 @@ from ollama_keeper.clock import Clock, wall_step
 from ollama_keeper.core.changes import Change, ClockJumped, LoopStalled
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.states import resident, state_of
+from ollama_keeper.core.wishes import not_to_be_kept
 from ollama_keeper.daemon.fleet import Fleet
 from ollama_keeper.report.summary import Summary
 
@@ -65,4 +66,7 @@ class Pulse:
         self._take(self._summary.summary(states))
 
     def _cold_s(self, elapsed_s: float) -> float:
-        return elapsed_s * sum(not resident(model) for server in self._fleet.servers for model in server.memory.models)
+        now = self._clock.now()
+        models = [(model, server.memory) for server in self._fleet.servers for model in server.memory.models]
+        cold = sum(not resident(model) and not_to_be_kept(model, memory, now) is None for model, memory in models)
+        return elapsed_s * cold

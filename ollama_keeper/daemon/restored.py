@@ -25,7 +25,7 @@ def restored(config: ServerConfig, store: Store, now: Instant, *, source: str | 
     """
     address = config.address
     memory = fresh_memory(address.name, now, look_timeout_s=address.look_timeout_s)
-    memory, _ = fold(memory, Configured(config.policies), now)
+    memory, _ = fold(memory, Configured(config.policies, budget=config.budget), now)
     for kept in store.read(address.name):
         with contextlib.suppress(*UNUSABLE):
             memory = _with_kept(memory, kept, now, url=address.url, source=source)

@@ -102,6 +102,10 @@ def parse_show(document: Json) -> Shown:
         trained_context=_context(info.get(f"{architecture}.context_length")),
         own_context=_own_context(document),
         mlx=details.get("format") == "safetensors",
+        layers=_context(info.get(f"{architecture}.block_count")),
+        heads=_context(info.get(f"{architecture}.attention.head_count")),
+        kv_heads=_context(info.get(f"{architecture}.attention.head_count_kv")),
+        width=_context(info.get(f"{architecture}.embedding_length")),
     )
 
 
@@ -193,7 +197,7 @@ def _pulled(raw: object) -> Pulled | None:
     try:
         entry = _mapping(raw)
         name = parse_name(entry.get("name") or entry["model"])
-        return Pulled(name, _digest(entry.get("digest")), remote=_is_remote(entry))
+        return Pulled(name, _digest(entry.get("digest")), remote=_is_remote(entry), size=_size(entry.get("size")))
     except (BadName, KeyError, TypeError):
         return None
 

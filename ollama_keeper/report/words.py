@@ -182,6 +182,26 @@ def _renewed(change: of.ModelRenewed) -> str:
     return listed(f"{_who(change)} answered a ping in {span(change.took_s)}", left)
 
 
+def _paused(change: of.ModelPaused) -> str:
+    until = f"until {change.until:%Y-%m-%d %H:%M} UTC" if change.until else "until it is resumed"
+    return _with(f"{_who(change)} is left alone {until}", f"asked by {change.by}", change.note)
+
+
+def _resumed(change: of.ModelResumed) -> str:
+    return f"{_who(change)} is kept again: {'its pause is over' if change.by == 'time' else f'asked by {change.by}'}"
+
+
+def _off_hours(change: of.ModelOffHours) -> str:
+    until = f" until {change.until:%Y-%m-%d %H:%M} UTC" if change.until else ""
+    return f"{_who(change)} is not kept{until}: it is outside its hours"
+
+
+def _over_budget(change: of.ModelOverBudget) -> str:
+    left = f"{show_size(change.left_bytes)} are left" if change.left_bytes is not None else None
+    needs = f"it takes {show_size(change.size_bytes)}" if change.size_bytes else None
+    return _with(f"{_who(change)} is not kept, for the budget goes to others", needs, left)
+
+
 def _released(change: of.ModelReleased) -> str:
     how = "unloaded" if change.how == "unload" else "it may expire now, as Ollama sees fit"
     return f"{_who(change)} is not kept any more: {how}"
@@ -303,6 +323,10 @@ SENTENCES: dict[type[Change], Callable[[Any], str]] = {
     of.ModelRenewed: _renewed,
     of.ModelRepinned: _repinned,
     of.ModelReleased: _released,
+    of.ModelPaused: _paused,
+    of.ModelResumed: _resumed,
+    of.ModelOffHours: _off_hours,
+    of.ModelOverBudget: _over_budget,
     of.ModelReloaded: _reloaded,
     of.ModelDegraded: _degraded,
     of.ModelStuck: _stuck,

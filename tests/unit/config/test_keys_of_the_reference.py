@@ -44,7 +44,7 @@ def test_the_reference_has_the_defaults_of_the_schema(heading: str) -> None:
 
 def text(default: object) -> str:
     """A default as the reference writes it; empty where there is none."""
-    known = isinstance(default, str | int | dict)
+    known = isinstance(default, str | int | dict | list)
     return values.shown(default) if isinstance(default, bool) else str(default) if known else ""
 
 
