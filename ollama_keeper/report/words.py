@@ -65,7 +65,7 @@ def _config(change: of.ConfigLoaded) -> str:
 
 def _rejected(change: of.ConfigRejected) -> str:
     place = ":".join(str(part) for part in (change.path, change.line, change.column) if part is not None)
-    return f"the new configuration is not used: {listed(place, change.key)}"
+    return _with("the new configuration is not used", place, change.key)
 
 
 def _clock(change: of.ClockJumped) -> str:

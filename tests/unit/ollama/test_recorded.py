@@ -232,12 +232,17 @@ async def test_the_clock_of_the_server_is_compared_by_its_date(make_client: Call
 # --- what is pulled, kinds, versions ----------------------------------------------------------------------------------
 
 GGUF = "sha256-fa65c3cc3ec97c8aafb99eac201554705b5ed12308cbc2f10b7a282421f29e43"
-COMPLETION = Shown(Kind.COMPLETION, GGUF, trained_context=8_192)
+COMPLETION = Shown(Kind.COMPLETION, GGUF, trained_context=8_192, layers=30, heads=9, kv_heads=3, width=576)
 SHOWN = {
     "show-completion": COMPLETION,
     "show-alias": COMPLETION,
     "show-embedder": Shown(
-        Kind.EMBEDDER, "sha256-5ce5e145a74a82bc58d11c9881b380e0e8ffbdd8def024d7d86b13442cb9bf8e", trained_context=512
+        Kind.EMBEDDER,
+        "sha256-5ce5e145a74a82bc58d11c9881b380e0e8ffbdd8def024d7d86b13442cb9bf8e",
+        trained_context=512,
+        layers=2,
+        heads=2,
+        width=32,
     ),
     "show-num-ctx-parameter": replace(
         COMPLETION,

@@ -44,6 +44,8 @@ SAMPLES: dict[str, Any] = {
     "collateral": ("llava:13b",),
     "cold_start": True,
     "expires_at": datetime(2026, 11, 24, 9, 31, 2, tzinfo=UTC),
+    "until": datetime(2026, 11, 24, 9, 31, 2, tzinfo=UTC),
+    "how": "unload",
     "gpu_fraction": 0.5,
     "size_bytes": 5 * 2**30,
     "vram_bytes": 4 * 2**30,
@@ -70,7 +72,7 @@ def other(name: str, value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     return (
-        value * 2 if isinstance(value, int | float) else value.replace(year=2027) if name == "expires_at" else "another"
+        value * 2 if isinstance(value, int | float) else value.replace(year=2027) if isinstance(value, datetime) else "another"
     )
 
 
