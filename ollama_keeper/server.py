@@ -26,6 +26,9 @@ from ollama_keeper.core.facts import (
     LookFailed,
     LookSilent,
     Opened,
+    Probed,
+    ProbeFailed,
+    ProbeRequest,
     Send,
     Shown,
     Tagged,
@@ -69,6 +72,10 @@ class Client(Protocol):
 
     async def load(self, request: LoadRequest) -> None:
         """A load-only request, however long it takes."""
+        ...
+
+    async def probe(self, request: ProbeRequest, seconds: float) -> float | None:
+        """One token within so many seconds; how long it took by the server's own clock, where it tells."""
         ...
 
 
@@ -322,10 +329,33 @@ class Server:
                 return
             self.learn(IdleTested(name, idle=idle))
             decision = self._decision(name)
-            if decision and decision.act is Act.KEEP and decision.request and not self._stopping:
-                await self._send(decision.request)
+            if decision is not None and not self._stopping:
+                await self._once_idle(decision)
         finally:
             self._testing.discard(name)
+
+    async def _once_idle(self, decision: Decision) -> None:
+        """What the idle test allows, at once: in a second somebody may be using the model again."""
+        if decision.probe is not None:
+            await self._probe(decision.probe)
+        elif decision.request is not None and decision.act is Act.KEEP:
+            await self._send(decision.request)
+        elif decision.request is not None and decision.act is Act.UNLOAD:
+            await self._unload(decision.request)
+
+    async def _probe(self, request: ProbeRequest) -> None:
+        """One token. Cancelled when it takes too long: that hurts no request that runs already (OLLAMA.md 13)."""
+        model = self.memory.get(request.model)
+        if model is None:
+            return
+        began = self._clock.now()
+        try:
+            first_token_s = await self._client.probe(request, model.policy.probe_timeout_s)
+            ended: Fact = Probed(request.model, self._clock.now().since(began), first_token_s)
+        except OllamaError as error:
+            took_s = self._clock.now().since(began)
+            ended = ProbeFailed(request.model, error.reason, took_s, error.status, _detail(error))
+        self.learn(ended)
 
     async def _unload(self, request: LoadRequest) -> None:
         """An unload, and a look that shows whether the model is gone; a busy one goes when its request has ended."""

@@ -14,6 +14,7 @@ from ollama_keeper.config.schema import (
     Log,
     ModelDefaults,
     Options,
+    Probe,
     ServerDefaults,
     ServerEntry,
     Settings,
@@ -51,7 +52,10 @@ def example() -> str:
     parts = [
         _HEAD,
         _MODELS,
-        *_keys(ModelDefaults.model_fields, {"options": _inner(Options), "active": _inner(ActiveWindow)}),
+        *_keys(
+            ModelDefaults.model_fields,
+            {"options": _inner(Options), "active": _inner(ActiveWindow), "probe": _inner(Probe)},
+        ),
         "\n# Servers.\n",
         *_keys({"ollama": Settings.model_fields["ollama"]}, {}),
         _servers(),

@@ -15,9 +15,9 @@ from ollama_keeper.config.effective import LogFormat, LogLevel
 from ollama_keeper.config.hours import days as days_of
 from ollama_keeper.config.hours import hours as hours_of
 from ollama_keeper.config.hours import zone
-from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, Release
+from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, Release, Repair
 
-NOT_YET = frozenset({"web", "metrics", "alerts", "probe", "repair", "pull"})
+NOT_YET = frozenset({"web", "metrics", "alerts", "pull"})
 """Keys of later versions: whoever writes one is told so, and not given a wrong neighbour."""
 
 _DURATION = {"type": "string", "examples": ["90s", "5m", "1h30m"]}
@@ -119,6 +119,14 @@ class Budget(Table):
     models: Annotated[int, _from(1)] | None = _unset("how many, guests included", 3)
 
 
+class Probe(Table):
+    """Proof by one generated token that a resident model answers; off unless asked for."""
+
+    every: DurationOrOff = _key("off", "time between two probes of one token each, on an idle model; or off")
+    timeout: From1s = _key("60s", "a probe that takes longer has failed; two in a row, and the model is stuck")
+    slow_after: Duration = _key("10s", "a probe that takes longer is told as slow")
+
+
 class ServerDefaults(Table):
     """What may be said of one server, or at the top level of all."""
 
@@ -173,6 +181,10 @@ class ModelDefaults(Table):
     ahead: Annotated[float | None, BeforeValidator(values.duration_or_auto), _or_word(_DURATION, "auto")] = _key(
         "auto", "so long before its hours it is loaded; auto: its load time and 30s"
     )
+    repair: Annotated[Repair, BeforeValidator(values.one_of(*Repair)), _text(*Repair)] = _key(
+        "none", "reload: a degraded model of ours is loaded anew, once an hour at most, when nobody uses it"
+    )
+    probe: Probe = _key({}, "proof by one generated token that it answers. Any of")
 
 
 class ServerEntry(ServerDefaults):
@@ -264,7 +276,7 @@ class _LayerSource(PydanticBaseSettingsSource):
         return self._data
 
 
-TABLES: dict[str, type[Table]] = {"log": Log, "options": Options, "budget": Budget}
+TABLES: dict[str, type[Table]] = {"log": Log, "options": Options, "budget": Budget, "probe": Probe}
 """Keys that are tables."""
 LISTS: dict[str, type[Table]] = {"models": ModelEntry, "servers": ServerEntry, "active": ActiveWindow}
 """Keys that are lists of tables."""

@@ -146,5 +146,11 @@ def _model(policy: Policy, servers: list[str], *, of: int) -> dict[str, Any]:
         "min_gpu_fraction": "auto" if policy.min_gpu_fraction is None else policy.min_gpu_fraction,
         "release": policy.release.value,
         "active": [written(window) for window in policy.active],
+        "repair": policy.repair.value,
+        "probe": {
+            "every": "off" if policy.probe_every_s is None else config_duration(policy.probe_every_s),
+            "timeout": config_duration(policy.probe_timeout_s),
+            "slow_after": config_duration(policy.probe_slow_after_s),
+        },
         "ahead": "auto" if policy.ahead_s is None else config_duration(policy.ahead_s),
     }

@@ -19,6 +19,7 @@ from ollama_keeper.core.changes import (
     ModelRefused,
     ModelStuck,
     ModelYielding,
+    ServerGpuMissing,
     ServerSchedulerHung,
 )
 from ollama_keeper.core.facts import Send
@@ -30,24 +31,28 @@ from ollama_keeper.core.pauses import on_duty, paused_change, resume_in_time
 from ollama_keeper.core.reasons import By, Cause, Reason, State, StateReason
 from ollama_keeper.core.refusals import shares_weights_with
 from ollama_keeper.core.sizes import size_of
-from ollama_keeper.core.states import misplacement, state_of, wanted_context, wanted_gpu_fraction
+from ollama_keeper.core.states import gpu_missing, misplacement, state_of, wanted_context, wanted_gpu_fraction
 from ollama_keeper.core.wishes import not_asked_for, not_to_be_kept, paused
 
 OFF_DUTY = {State.OFF_HOURS: Cause.AHEAD_OF_HOURS, State.OVER_BUDGET: Cause.FIRST_SEEN}
+Announced = tuple[ServerMemory, tuple[Change, ...]]
+
 SILENT = frozenset({State.UNKNOWN, State.QUEUED, State.COLD, State.LOADING, State.BACKING_OFF})
 
 
-def announce(memory: ServerMemory, now: Instant) -> tuple[ServerMemory, tuple[Change, ...]]:
+def announce(memory: ServerMemory, now: Instant) -> Announced:
     """The edges since the last call: the memory that remembers them as told, and one change each."""
     memory, resumed = resume_in_time(memory, now)
     memory, hung = _hung(memory, now)
-    changes: list[Change] = [*resumed, *([hung] if hung else [])]
+    memory, gpu = _gpu(memory)
+    changes: list[Change] = [*resumed, *hung, *gpu]
     for model in memory.models:
         memory, model = _back_on_duty(memory, model, now)  # noqa: PLW2901 - the same model, as it is from here on
         state, reason = state_of(model, memory, now)
         if state in SILENT or model.told == (state, reason):
             continue
-        changes.append(_LINES[state](model, memory, reason, now))
+        if not (reason is Reason.ON_CPU and memory.gpu_told):  # told once, of the server
+            changes.append(_LINES[state](model, memory, reason, now))
         memory = memory.with_model(replace(model, told=(state, reason)))
     return memory, tuple(changes)
 
@@ -68,10 +73,23 @@ def hung_after_s(model: ModelMemory, memory: ServerMemory) -> float:
     return max(HUNG_FACTOR * (memory.longest_load_s or model.longest_load_s), HUNG_LEAST_S)
 
 
-def _hung(memory: ServerMemory, now: Instant) -> tuple[ServerMemory, Change | None]:
+def _gpu(memory: ServerMemory) -> Announced:
+    if memory.gpu_told or not gpu_missing(memory):
+        return memory, ()
+    models = sum(misplacement(model, memory) is Reason.ON_CPU for model in memory.models)
+    change = ServerGpuMissing(
+        server=memory.server,
+        models=models,
+        hint="Ollama looks for GPUs only when it starts: restart it; in a container see that the GPU is handed through "
+        "(nvidia-smi inside), after sleep reload the driver",
+    )
+    return replace(memory, gpu_told=True), (change,)
+
+
+def _hung(memory: ServerMemory, now: Instant) -> Announced:
     load = next((load for load in memory.open if load.request.send is Send.WARM), None)
     if load is None or memory.hung is not None or not _hangs(load, memory, now):
-        return memory, None
+        return memory, ()
     change = ServerSchedulerHung(
         server=memory.server,
         model=load.request.model,
@@ -79,7 +97,7 @@ def _hung(memory: ServerMemory, now: Instant) -> tuple[ServerMemory, Change | No
         longest_load_s=memory.longest_load_s,
         hint="Ollama answers but loads nothing (ollama/ollama#17408); unloading any model frees it: ollama stop MODEL",
     )
-    return replace(memory, hung=now), change
+    return replace(memory, hung=now), (change,)
 
 
 def _hangs(load: OpenLoad, memory: ServerMemory, now: Instant) -> bool:
@@ -143,7 +161,7 @@ def _stuck(model: ModelMemory, memory: ServerMemory, reason: StateReason, now: I
         state=State.STUCK,
         reason=reason,
         took_s=now.since(load.since) if load else None,
-        hint="listed, but our request is not answered; restarting Ollama ends it",
+        hint=_STUCK_HINTS[reason],
     )
 
 
@@ -217,6 +235,10 @@ def _refused(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: I
     )
 
 
+_STUCK_HINTS: dict[StateReason, str] = {
+    Reason.NEVER_ANSWERS: "listed, but our request is not answered; restarting Ollama ends it",
+    Reason.PROBE_FAILED: "listed and idle, but no token comes: ollama stop MODEL, or restart Ollama",
+}
 _DEGRADED_HINTS: dict[StateReason, str] = {
     Reason.ON_CPU: "loaded without the GPU; if others use it, unload and load this one again, else restart Ollama",
     Reason.PARTLY_ON_CPU: "part of it is in main memory; free GPU memory, then: ollama stop MODEL",

@@ -282,6 +282,38 @@ class ModelReleased(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSlow(Change):
+    event: ClassVar[str] = "model.slow"
+    severity: ClassVar[Level] = "warning"
+    took_s: float
+    first_token_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptionsDisagree(Change):
+    event: ClassVar[str] = "model.options_disagree"
+    severity: ClassVar[Level] = "warning"
+    reloads: int
+    context_length: int | None = None
+    context_length_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerGpuMissing(Change):
+    event: ClassVar[str] = "server.gpu_missing"
+    severity: ClassVar[Level] = "warning"
+    models: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeFailed(Change):
+    event: ClassVar[str] = "probe.failed"
+    severity: ClassVar[Level] = "warning"
+    took_s: float
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStarted(Change):
     event: ClassVar[str] = "warm.started"
     attempt: int

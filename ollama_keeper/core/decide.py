@@ -3,18 +3,20 @@
 An absent model asks for nothing here: whose turn it is to load concerns the whole server (`turn.next_load`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ollama_keeper.core.facts import Listed, LoadRequest, Send
+from ollama_keeper.core.facts import Listed, LoadRequest, ProbeRequest, Send
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import IDLE_TEST_EVERY_S, PING_RETRY_S, YOUNG_LOAD_S
 from ollama_keeper.core.ownership import Claim, claim, found_idle
 from ollama_keeper.core.policy import OnExpire, Options
+from ollama_keeper.core.probes import probe_due, probe_request
 from ollama_keeper.core.reasons import ServerState
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.release import release
+from ollama_keeper.core.repair import repair
 from ollama_keeper.core.requests import keep_request, ping_request, takeover_options
 from ollama_keeper.core.versions import fast_path
 from ollama_keeper.core.wishes import not_to_be_kept
@@ -28,6 +30,7 @@ class Act(StrEnum):
     IDLE_TEST = "idle_test"
     KEEP = "keep"
     UNLOAD = "unload"
+    PROBE = "probe"
 
 
 class Why(StrEnum):
@@ -48,6 +51,8 @@ class Why(StrEnum):
     HALF_TIME = "half of its lease is over"
     SHORTENED = "a client shortened its time"
     IDLE_LEASE = "a client's lease that nobody uses"
+    REPAIR = "it is not as wanted, or its scheduler hangs, and repair: reload"
+    PROBE_DUE = "a probe is due"
     GIVEN_BACK = "it is not to be kept, and is given back"
 
 
@@ -58,6 +63,7 @@ class Decision:
     act: Act
     why: Why
     request: LoadRequest | None = None
+    probe: ProbeRequest | None = None
 
 
 def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
@@ -69,8 +75,9 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     3. A load of ours is open: no re-pin; no ping beside a young one (CONTRACT 1).
     4. Not listed: nothing here; `next_load` decides.
     5. Listed, other weights pulled: nothing; a ping would load the new ones beside (OLLAMA.md 5).
-    6. Ours by record, its time shortened: idle test, then re-pin. Never on a past expiry, which is somebody's stop.
-    7. Ours: a ping when due, for a lease at half of its time.
+    6. Ours by record, and to be repaired: idle test, then an unload. Its time shortened: idle test, then re-pin. Never
+       on a past expiry, which is somebody's stop.
+    7. Ours: a ping when due, for a lease at half of its time; a probe when due, after the idle test.
     8. A client's: watched; once nobody uses it, taken over after the idle test.
     """
     held = _not_now(model, memory, now)  # (1) (2) (3) (4) (5)
@@ -81,8 +88,8 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     match claim(model, memory, now):
         case Claim.SHORTENED:  # (6)
             return _keep(Send.REPIN, model, memory, now=now, options=model.record.options if model.record else None)
-        case Claim.OURS:  # (7)
-            return _ping(model, memory, now)
+        case Claim.OURS:  # (6) (7)
+            return _ours(model, memory, now)
         case Claim.IDLE_CLIENT if model.listed is not None:  # (8)
             options = takeover_options(model, memory, model.listed)
             return _keep(Send.TAKEOVER, model, memory, now=now, options=options)
@@ -140,13 +147,30 @@ def _keep(send: Send, model: ModelMemory, memory: ServerMemory, *, now: Instant,
 
 def _once_idle(request: LoadRequest, model: ModelMemory, memory: ServerMemory, *, now: Instant, why: Why) -> Decision:
     """A request with a keep_alive, once the idle test has said idle; the test, if it was not made lately."""
-    if any(load.counts(now) for load in memory.open):
+    frees = memory.hung is not None and request.send is Send.UNLOAD
+    if not frees and any(load.counts(now) for load in memory.open):
         return Decision(Act.NOTHING, Why.BEHIND_LOAD)
     if found_idle(model, now):
         return Decision(Act.KEEP, why, request)
     if model.idle_tested is not None and now.since(model.idle_tested) < IDLE_TEST_EVERY_S:
         return Decision(Act.NOTHING, Why.BUSY)
-    return Decision(Act.IDLE_TEST, why, ping_request(model, request.options))
+    options = model.record.options if request.send is Send.UNLOAD and model.record else request.options
+    return Decision(Act.IDLE_TEST, why, ping_request(model, options))
+
+
+def _ours(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
+    unload = repair(model, memory, now)
+    if unload is not None and not model.unloading:
+        test = _once_idle(unload, model, memory, now=now, why=Why.REPAIR)
+        return replace(test, act=Act.UNLOAD) if test.act is Act.KEEP else test
+    ping = _ping(model, memory, now)
+    if ping.act is not Act.NOTHING or not probe_due(model, now) or _ping_just_failed(model, now):
+        return ping
+    probe, record = probe_request(model), model.record
+    if probe is None or record is None:
+        return ping
+    test = _once_idle(ping_request(model, record.options), model, memory, now=now, why=Why.PROBE_DUE)
+    return Decision(Act.PROBE, Why.PROBE_DUE, probe=probe) if test.act is Act.KEEP else test
 
 
 def _ping_just_failed(model: ModelMemory, now: Instant) -> bool:

@@ -110,6 +110,15 @@ class LoadRequest:
     options: Options = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """One generated token, or one embedding: proof that inference works (OLLAMA.md 13). Fields as in `LoadRequest`."""
+
+    model: str
+    kind: Kind
+    options: Options = ()
+
+
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
@@ -249,6 +258,26 @@ class IdleTested:
 
 
 @dataclass(frozen=True, slots=True)
+class Probed:
+    """A probe was answered after `took_s`; `first_token_s` as the server measured it, None where it does not tell."""
+
+    model: str
+    took_s: float
+    first_token_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """A probe was not answered in time, or with a failure."""
+
+    model: str
+    reason: Failure
+    took_s: float
+    status: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """Somebody asked that models be left alone.
 
@@ -289,6 +318,8 @@ Fact = (
     | Answered
     | Failed
     | IdleTested
+    | Probed
+    | ProbeFailed
     | Paused
     | Resumed
 )

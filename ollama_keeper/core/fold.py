@@ -29,6 +29,8 @@ from ollama_keeper.core.facts import (
     LookSilent,
     Opened,
     Paused,
+    Probed,
+    ProbeFailed,
     Resumed,
     Tagged,
     Versioned,
@@ -39,6 +41,7 @@ from ollama_keeper.core.loads import fold_answered, fold_failed, fold_idle_teste
 from ollama_keeper.core.looks import fold_look
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.pauses import fold_paused, fold_resumed
+from ollama_keeper.core.probes import fold_probe_failed, fold_probed
 
 _FOLDS: dict[type, Callable[[ServerMemory, Any, Instant], tuple[ServerMemory, tuple[Change, ...]]]] = {
     Configured: fold_configured,
@@ -55,6 +58,8 @@ _FOLDS: dict[type, Callable[[ServerMemory, Any, Instant], tuple[ServerMemory, tu
     Answered: fold_answered,
     Failed: fold_failed,
     IdleTested: fold_idle_tested,
+    Probed: fold_probed,
+    ProbeFailed: fold_probe_failed,
     Paused: fold_paused,
     Resumed: fold_resumed,
 }

@@ -74,6 +74,8 @@ def server_document(memory: ServerMemory) -> Document:
     kept: Document = {}
     if memory.longest_load_s:
         kept["longest_load_s"] = round(memory.longest_load_s, 3)
+    if memory.gpu_seen:
+        kept["gpu_seen"] = True
     full = memory.full
     if full is not None:
         kept["full"] = {
@@ -92,7 +94,7 @@ def restored_server(memory: ServerMemory, kept: Mapping[str, Any], now: Instant)
     Raises:
         ValueError, TypeError, KeyError: the document is not one of ours.
     """
-    memory = replace(memory, longest_load_s=kept.get("longest_load_s"))
+    memory = replace(memory, longest_load_s=kept.get("longest_load_s"), gpu_seen=kept.get("gpu_seen") is True)
     full = kept.get("full")
     ranks = {model.model: model.policy.rank for model in memory.models}
     if full is None or full["winner"] not in ranks or full["loser"] not in ranks:

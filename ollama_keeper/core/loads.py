@@ -23,6 +23,9 @@ from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.policy import Release
 from ollama_keeper.core.reasons import TRANSPORT_FAILURES, Cause, Failure, State
 from ollama_keeper.core.release import without_released
+from ollama_keeper.core.wishes import not_to_be_kept
+
+REPAIR = "repair"
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]
 
@@ -89,7 +92,7 @@ def _close(
     if memory.hung is None or load is None or load.request.send is Send.PING:
         return memory, load, ()
     change = ServerRecovered(server=memory.server, open_s=now.since(load.since), longest_load_s=memory.longest_load_s)
-    return replace(memory, hung=None), load, (change,)
+    return replace(memory, hung=None, freed=False), load, (change,)
 
 
 # --- warms ------------------------------------------------------------------------------------------------------------
@@ -201,11 +204,20 @@ def _touched(memory: ServerMemory, model: ModelMemory, load: OpenLoad, *, took_s
 
 def _given_back(memory: ServerMemory, model: ModelMemory, load: OpenLoad, now: Instant) -> Folded:
     """A pin that was lowered is told at once; an unload when a look shows that it has happened."""
+    if load.request.send is Send.UNLOAD and not_to_be_kept(model, memory, now) is None and not memory.is_leaving(model):
+        return _unloaded_for_repair(memory, model, now)
     memory = memory.with_model(replace(model, given_back=True, touched=now, ping_failed=None, idle=False))
     if load.request.send is Send.UNLOAD:
         return memory, ()
     memory = memory.with_model(replace(memory.model(model.model), record=None))
     return memory, (ModelReleased(server=memory.server, model=model.model, how=Release.EXPIRE.value),)
+
+
+def _unloaded_for_repair(memory: ServerMemory, model: ModelMemory, now: Instant) -> Folded:
+    """An unload of a model that is to be kept: it will be loaded anew, or it frees a scheduler that hangs."""
+    memory = memory.with_model(replace(model, repaired=now, unloading=True, idle=False))
+    memory = replace(memory, freed=memory.freed or memory.hung is not None)
+    return memory, (ModelReleased(server=memory.server, model=model.model, how=REPAIR),)
 
 
 def _rearmed(model: ModelMemory, now: Instant) -> ModelMemory:

@@ -30,6 +30,7 @@ from ollama_keeper.core.numbers import BREAKER_DISPLACEMENTS, BREAKER_WINDOW_S
 from ollama_keeper.core.ownership import shares_our_load
 from ollama_keeper.core.policy import ContextRule, Release
 from ollama_keeper.core.presence import entries, find
+from ollama_keeper.core.quarrels import quarrelled
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
 from ollama_keeper.core.release import how, without_released
 from ollama_keeper.core.requests import can_echo, warm_options
@@ -79,6 +80,7 @@ def _fold_server(scene: Scene, look: Looked, now: Instant) -> Folded:
     if scene.restarted and not before.restarted:
         changes.append(ServerRestarted(server=before.server, version=before.version or "unknown"))
     moved = bool(scene.gone or scene.came)
+    on_gpu = any(entry.listed.size_vram > 0 for entry in scene.after)
     after = replace(
         before,
         state=ServerState.UP,
@@ -96,7 +98,9 @@ def _fold_server(scene: Scene, look: Looked, now: Instant) -> Folded:
         present=scene.after,
         changed=now if moved or before.changed is None else before.changed,
         abandoned=None if moved else before.abandoned,
-        gpu_seen=before.gpu_seen or any(entry.listed.size_vram > 0 for entry in scene.after),
+        gpu_seen=before.gpu_seen or on_gpu,
+        gpu_since=before.gpu_since or on_gpu,
+        gpu_told=before.gpu_told and not on_gpu,
     )
     return (_begin_anew(after) if scene.restarted else after), tuple(changes)
 
@@ -107,7 +111,9 @@ def _begin_anew(memory: ServerMemory) -> ServerMemory:
         replace(model, record=None, breaker=None, failures=0, failed=None, failure=None, displacements=())
         for model in memory.models
     )
-    return replace(memory, models=models, leaving=(), full=None, abandoned=None, hung=None)
+    gpu_since = any(entry.listed.size_vram > 0 for entry in memory.present)
+    memory = replace(memory, models=models, leaving=(), full=None, abandoned=None, hung=None)
+    return replace(memory, freed=False, gpu_since=gpu_since, gpu_told=False)
 
 
 def recognised(memory: ServerMemory, now: Instant) -> ServerMemory:
@@ -171,6 +177,8 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
     if scene.before.is_leaving(model):
         return replace(model, present=None, record=None), _unloaded(model, scene.before.server)
     gone = departure(model, left, scene, now=now)
+    if model.unloading:
+        return _left_for_repair(model, gone), ()
     if not_to_be_kept(model, scene.before, now) is not None:
         return _left_off_duty(model, gone, scene.before.server)
     after = replace(model, present=None, record=None, returned=None, departure=gone, told=None)
@@ -189,6 +197,12 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
         else None,
     )
     return after, (change, *opened)
+
+
+def _left_for_repair(model: ModelMemory, gone: Departure) -> ModelMemory:
+    """A model that we unloaded to have it loaded anew: warmed at once."""
+    gone = replace(gone, cause=Cause.UNLOADED, grace_s=0.0, displacer=None, displaced_by=None, by_us=False)
+    return replace(model, present=None, record=None, returned=None, departure=gone, unloading=False, told=None)
 
 
 def _left_off_duty(model: ModelMemory, gone: Departure, server: str) -> tuple[ModelMemory, tuple[Change, ...]]:
@@ -239,9 +253,12 @@ def _stayed(
         return _settled(seen, model.pending, entry, scene, now=now)
     if scene.before.opened(model.model) is not None:
         return seen, ()
-    seen = _learned(_still_ours(seen), entry, scene.before)
+    seen = _learned(_still_ours(_used(seen, entry, scene.before, now)), entry, scene.before)
     change = _reloaded_by_client(model, entry, scene.before)
-    return seen, (change,) if change else ()
+    if change is None:
+        return seen, ()
+    seen, quarrel = quarrelled(seen, model.listed, change, now=now)
+    return seen, (change, *quarrel)
 
 
 def _settled(
@@ -293,7 +310,15 @@ def _reloaded_by_us(model: ModelMemory, pending: Pending, entry: Present, *, ser
     )
 
 
-def _reloaded_by_client(model: ModelMemory, entry: Present, memory: ServerMemory) -> Change | None:
+def _used(model: ModelMemory, entry: Present, before: ServerMemory, now: Instant) -> ModelMemory:
+    """Notes that a client used the model: its expiry moved since the last look, and not by us."""
+    if entry.moved != now:
+        return model
+    ours = model.touched is not None and before.good is not None and model.touched.mono >= before.good.mono
+    return model if ours else replace(model, used=now)
+
+
+def _reloaded_by_client(model: ModelMemory, entry: Present, memory: ServerMemory) -> ModelReloaded | None:
     old = model.listed
     if old is None or old.digest != entry.listed.digest:
         return None

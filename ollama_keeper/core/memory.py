@@ -195,6 +195,9 @@ class ModelMemory:
         left_alone: two loads of ours were reloads within a day: no ping, no re-pin until the configuration changes.
         given_back: lowered or unloaded by us since we last loaded it, for it was not to be kept any more.
         disk_size: of its files, bytes; 0 where unknown. `learned_size`: what it took when it was loaded.
+        used: the look that last showed that a client had used it, since it is listed.
+        repaired: when we last unloaded it to have it loaded anew; `unloading` until it has left.
+        client_reloads: monotonic instants of the last hour; `quarrelled` when they were told of.
         told: the state that was last told of.
     """
 
@@ -235,6 +238,14 @@ class ModelMemory:
     pause: Pause | None = None
     disk_size: int = 0
     learned_size: LearnedSize | None = None
+    used: Instant | None = None
+    repaired: Instant | None = None
+    unloading: bool = False
+    probed: Instant | None = None
+    probe_failures: int = 0
+    slow: bool = False
+    client_reloads: tuple[float, ...] = ()
+    quarrelled: Instant | None = None
     told: tuple[State, StateReason] | None = None
 
     @property
@@ -267,6 +278,8 @@ class ServerMemory:
         weights: blob path or digest by manifest digest, for names that are not ours (aliases).
         inquiry: why `/api/tags` does not answer.
         failed_loads: monotonic instants of failed loads of ours, of the last hour.
+        freed: a hung scheduler was freed by us once, and hangs still.
+        gpu_seen: something of this server was on a GPU, ever; `gpu_since` since it started; `gpu_told` that it is not.
         abandoned: a load of ours was given up, and nothing has changed since.
     """
 
@@ -300,7 +313,10 @@ class ServerMemory:
     full: Full | None = None
     abandoned: Instant | None = None
     hung: Instant | None = None
+    freed: bool = False
     gpu_seen: bool = False
+    gpu_since: bool = False
+    gpu_told: bool = False
 
     def model(self, name: str) -> ModelMemory:
         """What is known of the model that the operator calls `name`.
@@ -339,9 +355,10 @@ class ServerMemory:
         return next((load for load in self.open if load.request.model == model), None)
 
     def guests(self) -> tuple[Present, ...]:
-        """Listed models that we do not keep."""
+        """Listed models that we do not keep; one that a load of ours has just brought is none."""
         ours = {model.present.key for model in self.known if model.present}
-        return tuple(present for present in self.present if present.key not in ours)
+        coming = {model.policy.name for model in self.known if model.pending}
+        return tuple(one for one in self.present if one.key not in ours and one.listed.name not in coming)
 
     def server_time(self, now: Instant) -> datetime:
         """The server's wall clock; a difference within the slack of its `Date` header counts as none."""

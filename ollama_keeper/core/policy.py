@@ -38,6 +38,13 @@ class Release(StrEnum):
     UNLOAD = "unload"
 
 
+class Repair(StrEnum):
+    """What to do about a model that is resident, but not as wanted."""
+
+    NONE = "none"
+    RELOAD = "reload"
+
+
 class ContextRule(StrEnum):
     """Which context length a warm asks for, where the operator gave no number."""
 
@@ -64,6 +71,7 @@ class Policy:
         options: the six other runner options, sorted by key.
         min_gpu_fraction: 0.0 to 1.0; None is `auto`.
         active: hours in which it is kept; none are always. `ahead_s` before them it is loaded; None is `auto`.
+        probe_every_s: time between two probes of one token each; None switches them off.
         required: counts for `/readyz` and for the exit code of `status`.
     """
 
@@ -89,6 +97,10 @@ class Policy:
     release: Release = Release.EXPIRE
     active: tuple[Window, ...] = ()
     ahead_s: float | None = None
+    repair: Repair = Repair.NONE
+    probe_every_s: float | None = None
+    probe_timeout_s: float = 60.0
+    probe_slow_after_s: float = 10.0
 
     @property
     def pins(self) -> bool:

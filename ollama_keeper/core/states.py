@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ollama_keeper.core.holds import Hold, holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.numbers import STUCK_AFTER_S
+from ollama_keeper.core.numbers import PROBE_FAILURES, STUCK_AFTER_S
 from ollama_keeper.core.policy import ContextRule
 from ollama_keeper.core.reasons import Cause, Reason, ServerState, State, StateReason
 from ollama_keeper.core.refusals import refusal
@@ -44,6 +44,13 @@ def misplacement(model: ModelMemory, memory: ServerMemory) -> Reason | None:
         return Reason.OTHER_CONTEXT
     named = listed.name == model.policy.name
     return Reason.OTHER_DIGEST if named and model.pulled not in {None, listed.digest} else None
+
+
+def gpu_missing(memory: ServerMemory) -> bool:
+    """Whether the server had a GPU, and has loaded what belongs there on the CPU since it started (OLLAMA.md 9)."""
+    if not memory.gpu_seen or memory.gpu_since:
+        return False
+    return any(misplacement(model, memory) is Reason.ON_CPU for model in memory.models)
 
 
 def wanted_context(model: ModelMemory) -> int | None:
@@ -91,6 +98,8 @@ def _unknown(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told | N
 
 
 def _stuck(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told | None:
+    if model.listed is not None and model.probe_failures >= PROBE_FAILURES:
+        return State.STUCK, Reason.PROBE_FAILED
     load = memory.opened(model.model)
     if load is None or model.listed is None or now.since(load.since) <= STUCK_AFTER_S:
         return None

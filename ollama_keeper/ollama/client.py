@@ -16,7 +16,7 @@ import httpx
 from ollama_keeper import __version__
 from ollama_keeper.clock import Clock, SystemClock
 from ollama_keeper.core.address import Address
-from ollama_keeper.core.facts import LoadRequest, Looked, Shown, Tagged
+from ollama_keeper.core.facts import LoadRequest, Looked, ProbeRequest, Shown, Tagged
 from ollama_keeper.core.reasons import Failure
 from ollama_keeper.ollama.body import BadEncoding, TooLarge, read_beginning, read_body
 from ollama_keeper.ollama.classify import load_failure, look_failure, said_failure, show_failure
@@ -31,10 +31,12 @@ from ollama_keeper.ollama.wire import (
     load_body,
     loaded,
     parse_document,
+    parse_probe,
     parse_ps,
     parse_show,
     parse_tags,
     parse_version,
+    probe_body,
 )
 
 T = TypeVar("T")
@@ -142,6 +144,19 @@ class OllamaClient:
         said = self._failing.parsed(question, answer, lambda: loaded(request, answer.body))
         if said is not None:
             raise self._failing.error(question, said_failure(said), detail=said, status=answer.status)
+
+    async def probe(self, request: ProbeRequest, seconds: float) -> float | None:
+        """One generated token, or one embedding; gives what it took by the server's own clock, in seconds.
+
+        Raises:
+            OllamaError: no valid answer within `seconds`, which hurts nobody: a running request is cut cleanly.
+        """
+        path, body = probe_body(request)
+        question = Question(f"probe {request.model}", path, seconds, body)
+        answer = await self._exchange(self._loading, question)
+        if not answer.good:
+            raise self._failing.refused(question, answer, load_failure)
+        return self._parsed(question, answer, parse_probe)
 
     async def aclose(self) -> None:
         """Closes the connections."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ollama_keeper.core.facts import Kind, Listed, LoadRequest, Pulled, Send, Shown
+from ollama_keeper.core.facts import Kind, Listed, LoadRequest, ProbeRequest, Pulled, Send, Shown
 from ollama_keeper.core.names import BadName, parse_name
 from ollama_keeper.core.requests import needs_embed
 
@@ -121,6 +121,30 @@ def load_body(request: LoadRequest) -> tuple[str, dict[str, object]]:
     if request.options:
         body["options"] = dict(request.options)
     return ("/api/embed" if needs_embed(request) else "/api/generate"), body
+
+
+def probe_body(request: ProbeRequest) -> tuple[str, dict[str, object]]:
+    """Path and body of a probe: exactly one token, raw, so that no template and no conversation is touched."""
+    if request.kind is Kind.EMBEDDER:
+        body: dict[str, object] = {"model": request.model, "input": "1"}
+        return "/api/embed", body | ({"options": dict(request.options)} if request.options else {})
+    options = {**dict(request.options), "num_predict": 1}
+    return "/api/generate", {"model": request.model, "prompt": "1", "raw": True, "stream": False, "options": options}
+
+
+def parse_probe(document: Json) -> float | None:
+    """Seconds that a probe took by the server's clock; None where it does not tell.
+
+    Raises:
+        BadShape: it is an error, or neither a finished generation nor embeddings.
+    """
+    said = _said(document)
+    done = document.get("done") is True or bool(document.get("embeddings"))
+    if said is not None or not done:
+        msg = said or "answered, but without a token"
+        raise BadShape(msg)
+    total = document.get("total_duration")
+    return total / 1e9 if isinstance(total, int) and not isinstance(total, bool) else None
 
 
 def loaded(request: LoadRequest, body: bytes) -> str | None:

@@ -202,7 +202,30 @@ def _over_budget(change: of.ModelOverBudget) -> str:
     return _with(f"{_who(change)} is not kept, for the budget goes to others", needs, left)
 
 
+def _slow(change: of.ModelSlow) -> str:
+    first = f"{span(change.first_token_s)} by the server's clock" if change.first_token_s is not None else None
+    return _with(f"{_who(change)} is slow, one token took {span(change.took_s)}", first)
+
+
+def _disagree(change: of.ModelOptionsDisagree) -> str:
+    before = f"last from context {change.context_length_before}" if change.context_length_before else None
+    after = f"to {change.context_length}" if change.context_length else None
+    return _with(f"clients have reloaded {_who(change)} {change.reloads} times within an hour", before, after)
+
+
+def _gpu(change: of.ServerGpuMissing) -> str:
+    return f"{change.server} has lost its GPU since it started: {number(change.models, 'model')} on the CPU"
+
+
+def _probe_failed(change: of.ProbeFailed) -> str:
+    status = f"HTTP {change.status}" if change.status else None
+    reason = why(change.reason) if change.reason else None
+    return _with(f"a probe of {_who(change)} failed after {span(change.took_s)}", reason, status)
+
+
 def _released(change: of.ModelReleased) -> str:
+    if change.how == "repair":
+        return f"{_who(change)} was unloaded, to be loaded anew"
     how = "unloaded" if change.how == "unload" else "it may expire now, as Ollama sees fit"
     return f"{_who(change)} is not kept any more: {how}"
 
@@ -323,6 +346,10 @@ SENTENCES: dict[type[Change], Callable[[Any], str]] = {
     of.ModelRenewed: _renewed,
     of.ModelRepinned: _repinned,
     of.ModelReleased: _released,
+    of.ModelSlow: _slow,
+    of.ModelOptionsDisagree: _disagree,
+    of.ServerGpuMissing: _gpu,
+    of.ProbeFailed: _probe_failed,
     of.ModelPaused: _paused,
     of.ModelResumed: _resumed,
     of.ModelOffHours: _off_hours,

@@ -236,7 +236,7 @@ async def test_two_that_cannot_be_together_cost_three_loads_and_then_none(sim: S
     """Acceptance story 7."""
     sim.max_loaded(1)
     async with keeping(sim, QWEN, LLAMA) as keeper:
-        await asyncio.sleep(4 * 3_600)
+        await asyncio.sleep(2 * 3_600)
         assert [load.model for load in sim.history.loads(who=US)] == [QWEN, LLAMA, QWEN]
         assert sim.is_resident(QWEN)
         assert keeper.state(LLAMA) == "contended"
@@ -314,7 +314,7 @@ async def test_options_that_no_look_shows_cost_two_reloads_at_most_then_the_mode
 ) -> None:
     async with keeping(sim, QWEN, reloads=2):
         await pinned(sim, QWEN)
-        for _ in range(60):
+        for _ in range(24):
             await sim.client(QWEN, prompt="hi", tokens=3, options=option)
             await asyncio.sleep(400)
         assert len(sim.history.reloads(QWEN, who=US)) <= 2
