@@ -178,7 +178,7 @@ class Server:
 
     def start_check(self, name: str) -> None:
         """Begins one run of a model's job, unless its last one still runs."""
-        if not self._stopping and name not in self._checking:
+        if not self._stopping and name not in self._checking and self.memory.get(name) is not None:
             self._checking.add(name)
             self._start(self.check(name), f"check {name}")
 

@@ -38,15 +38,18 @@ def left_bytes(model: ModelMemory, claimants: Iterable[ModelMemory], memory: Ser
 
 
 def _taken(model: ModelMemory, claimants: Iterable[ModelMemory], memory: ServerMemory) -> tuple[int, int]:
-    """Bytes and number of what stands before a model: better ranks that have a place, and for an absent one guests."""
-    size = count = 0
-    for other in _before(model, claimants, memory):
-        known = size_of(other)
-        size, count = size + (known.size if known else 0), count + 1
-    if model.present is None:
-        guests = memory.guests()
-        size, count = size + sum(guest.listed.size for guest in guests), count + len(guests)
-    return size, count
+    """Bytes and number of what stands before a model: better ranks that have a place, and what `_in_the_room` is."""
+    claimants = tuple(claimants)
+    sizes = [size_of(other) for other in _before(model, claimants, memory)]
+    others = [] if model.present is not None else list(_in_the_room(claimants, memory))
+    return sum(size.size for size in sizes if size) + sum(others), len(sizes) + len(others)
+
+
+def _in_the_room(claimants: tuple[ModelMemory, ...], memory: ServerMemory) -> Iterator[int]:
+    """Sizes of what is resident and asked for by nobody: guests, and models of ours that are being given back."""
+    asked_for = {model.model for model in claimants}
+    yield from (guest.listed.size for guest in memory.guests())
+    yield from (model.listed.size for model in memory.known if model.listed and model.model not in asked_for)
 
 
 def _before(model: ModelMemory, claimants: Iterable[ModelMemory], memory: ServerMemory) -> Iterator[ModelMemory]:

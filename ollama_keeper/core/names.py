@@ -71,6 +71,15 @@ def parse_name(text: str) -> ModelName:
     return ModelName(*parts)
 
 
+def is_name(text: str) -> bool:
+    """Whether Ollama would take `text` as the name of a model."""
+    try:
+        parse_name(text)
+    except BadName:
+        return False
+    return True
+
+
 def is_cloud(text: str) -> bool:
     """Whether the name alone says that the model runs on ollama.com (OLLAMA.md 2: tag `cloud` or ending `-cloud`)."""
     if text.lower().endswith(":local"):

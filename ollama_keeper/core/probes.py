@@ -24,11 +24,11 @@ def probe_request(model: ModelMemory) -> ProbeRequest | None:
 def probe_due(model: ModelMemory, now: Instant) -> bool:
     """Whether a probe is asked for now; a failed one is made sure of after a minute."""
     every_s = model.policy.probe_every_s
-    if every_s is None:
+    if every_s is None or model.present is None:
         return False
     wait_s = min(every_s, PROBE_RETRY_S) if model.probe_failures else every_s
-    begun = model.probed or model.touched
-    return begun is None or now.since(begun) >= wait_s
+    begun = model.present.appeared
+    return now.since(begun if model.probed is None else max(begun, model.probed)) >= wait_s
 
 
 def fold_probed(memory: ServerMemory, fact: Probed, now: Instant) -> Folded:

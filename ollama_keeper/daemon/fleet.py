@@ -8,7 +8,7 @@ from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.config.changes import Changes
 from ollama_keeper.core.changes import Change
-from ollama_keeper.core.facts import Configured
+from ollama_keeper.core.facts import Configured, Paused, Resumed
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.daemon.parts import ClosingClient, Parts, owned
 from ollama_keeper.daemon.restored import Notes, restored
@@ -90,6 +90,13 @@ class Fleet:
         for running in everybody:
             await _end(running)
         return sum(left)
+
+    def tell(self, fact: Paused | Resumed) -> None:
+        """Tells every server of a command."""
+        for server in self.servers:
+            server.learn(fact)
+            for model in fact.models:
+                server.start_check(model)
 
     # --- changes ------------------------------------------------------------------------------------------------------
 

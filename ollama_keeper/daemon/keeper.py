@@ -1,6 +1,8 @@
 """`Daemon`: start, run, reload, drain, stop, each a named step."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from ollama_keeper import __version__
@@ -15,11 +17,21 @@ from ollama_keeper.core.changes import (
     KeeperStopped,
     KeeperStopping,
 )
+from ollama_keeper.core.facts import Paused, Resumed
+from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.daemon.fleet import Fleet, wanted
 from ollama_keeper.daemon.parts import Parts, owned
 from ollama_keeper.daemon.pulse import Pulse
 from ollama_keeper.errors import ConfigError, Mistake
 from ollama_keeper.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Which models a command was about, and which names in it mean no model that is kept."""
+
+    models: tuple[str, ...]
+    unknown: tuple[str, ...]
 
 
 class Daemon:
@@ -51,6 +63,28 @@ class Daemon:
     def ask_to_reload(self) -> None:
         """Reads the configuration anew soon; asked often at once, it is read once."""
         self._reload.set()
+
+    def pause(self, models: Sequence[str], *, by: str, for_s: float | None, note: str | None, unload: bool) -> Named:
+        """Leaves models alone from now on, for `for_s` or until `resume`; all, where none is named."""
+        until = None if for_s is None else self._parts.clock.now().later(for_s).wall
+        names, unknown = self._named(models)
+        self._fleet.tell(Paused(names, until, by, note, unload))
+        return Named(names, unknown)
+
+    def resume(self, models: Sequence[str], *, by: str) -> Named:
+        """Keeps models again; all, where none is named."""
+        names, unknown = self._named(models)
+        self._fleet.tell(Resumed(names, by))
+        return Named(names, unknown)
+
+    def _named(self, models: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The models that are meant, as the operator wrote them in the configuration, and the names that mean none."""
+        kept = {model.policy.name: model.model for server in self.servers for model in server.memory.models}
+        if not models:
+            return tuple(kept.values()), ()
+        meant = {name: kept.get(parse_name(name)) for name in models if is_name(name)}
+        found = tuple(model for model in meant.values() if model is not None)
+        return found, tuple(name for name in models if meant.get(name) is None)
 
     async def run(self) -> None:
         """Start, run, drain, stop.

@@ -13,7 +13,7 @@ from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.core.address import Address
 from ollama_keeper.core.changes import Change
-from ollama_keeper.core.policy import Policy, policy_for, ranked
+from ollama_keeper.core.policy import Budget, Policy, policy_for, ranked
 from ollama_keeper.core.states import state_of
 from ollama_keeper.daemon import Daemon, Parts
 from ollama_keeper.ollama.client import OllamaClient
@@ -51,10 +51,14 @@ class Recorder:
         self.messages.append((level, event, fields))
 
 
-def configured(servers: Mapping[str, tuple[Policy, ...]], *, grace_s: float = 20.0) -> Config:
-    """A configuration without a file: policies by host and port."""
+Wishes = Mapping[str | Address, tuple[Policy, ...]]
+
+
+def configured(servers: Wishes, *, grace_s: float = 20.0, budget: Budget | None = None) -> Config:
+    """A configuration without a file: policies by host and port, or by a whole address."""
     configs = tuple(
-        ServerConfig(Address(name, f"http://{name}"), ranked(policies)) for name, policies in servers.items()
+        ServerConfig(at if isinstance(at, Address) else Address(at, f"http://{at}"), ranked(policies), budget)
+        for at, policies in servers.items()
     )
     return Config(configs, grace_s, None, LogSettings(), None)
 
@@ -64,15 +68,16 @@ class Keeper:
 
     def __init__(
         self,
-        servers: Mapping[str, tuple[Policy, ...]],
-        transport: SimTransport,
+        servers: Wishes,
+        transport: SimTransport | None,
         *,
         store: Store | None = None,
         grace_s: float = 20.0,
         file: Path | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.recorder = Recorder()
-        config = load(path=file, environ={}) if file else configured(servers, grace_s=grace_s)
+        config = load(path=file, environ={}) if file else configured(servers, grace_s=grace_s, budget=budget)
         self._next = config
         self.clients: list[OllamaClient] = []
 
@@ -97,7 +102,7 @@ class Keeper:
         assert self._task is not None
         await self._task
 
-    async def reload(self, servers: Mapping[str, tuple[Policy, ...]]) -> None:
+    async def reload(self, servers: Wishes) -> None:
         """SIGHUP, with other wishes in the configuration."""
         self._next = configured(servers)
         self.daemon.ask_to_reload()
@@ -126,6 +131,7 @@ async def keeping(sim: Simulator, *policies: Policy | str, **given: Any) -> Any:
     """A daemon on one simulated server; at the end the server's record is asked whether it did harm."""
     reloads: int = given.pop("reloads", 0)
     aborts: int = given.pop("aborts", 0)
+    tokens: int = given.pop("tokens", 0)
     transport = given.pop("transport", None) or SimTransport(sim)
     chosen = tuple(wanted(policy) if isinstance(policy, str) else policy for policy in policies)
     keeper = Keeper({HOST: chosen}, transport, **given)
@@ -134,15 +140,15 @@ async def keeping(sim: Simulator, *policies: Policy | str, **given: Any) -> Any:
         yield keeper
     finally:
         await keeper.stop()
-    did_no_harm(sim, reloads=reloads, aborts=aborts)
+    did_no_harm(sim, reloads=reloads, aborts=aborts, tokens=tokens)
     assert keeper.events()[-1] == "keeper.stopped"
     assert keeper.all("check.failed") == []
 
 
-def did_no_harm(sim: Simulator, *, reloads: int = 0, aborts: int = 0) -> None:
+def did_no_harm(sim: Simulator, *, reloads: int = 0, aborts: int = 0, tokens: int = 0) -> None:
     """The promises of DESIGN 2, asked of the server's own record."""
     history = sim.history
-    assert history.tokens(who=US) == 0, "we spent tokens"
+    assert history.tokens(who=US) <= tokens, "we spent tokens"
     assert len(history.aborted(who=US)) == aborts, "we aborted loads"
     assert len(history.reloads(who=US)) <= reloads, f"we reloaded live runners: {history.reloads(who=US)}"
     assert {request.path for request in history.requests(who=US)} <= ALLOWED
