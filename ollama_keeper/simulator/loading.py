@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ollama_keeper.simulator.completed import expire
 from ollama_keeper.simulator.effects import Granted, LoadEnded, LoadStarted, Refused
-from ollama_keeper.simulator.memory import footprint, on_gpu
+from ollama_keeper.simulator.memory import footprint, on_gpu, vacant
 from ollama_keeper.simulator.options import settled
 from ollama_keeper.simulator.state import (
     SECOND,
@@ -63,6 +63,8 @@ def new_runner(state: State, wanted: Wanted) -> Runner:
         size_vram=on_gpu(wanted, options, state),
         auto_context=wanted.auto_context,
         auto_batch=wanted.auto_batch,
+        auto_mmap=wanted.options.use_mmap is None and options.use_mmap is not None,
+        free_at_load=vacant(state) if state.version.llama_server and wanted.model.kind is not Kind.MLX else None,
         shift=wanted.shift,
     )
 

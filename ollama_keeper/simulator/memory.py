@@ -13,10 +13,21 @@ def footprint(model: StoredModel, options: RunnerOptions, state: State) -> int:
     return model.memory + model.memory_per_token * context
 
 
-def free(state: State) -> int:
+def vacant(state: State) -> int:
     """Bytes of GPU memory that nobody has."""
     settings = state.settings
     return max(settings.vram - settings.vram_taken - sum(runner.size_vram for runner in state.runners), 0)
+
+
+def free(state: State) -> int:
+    """Bytes of GPU memory that the scheduler believes free.
+
+    From 0.30 no more than what a runner on the GPU saw free at its own load, without itself: what has left since does
+    not count while that one stays (lls:GetDeviceInfos). The server asks any one of them; here it is the most cautious.
+    """
+    on_it = (one for one in state.runners if one.size_vram and one.free_at_load is not None)
+    seen = (max((one.free_at_load or 0) - one.size_vram, 0) for one in on_it)
+    return min((vacant(state), *seen))
 
 
 def on_gpu(wanted: Wanted, options: RunnerOptions, state: State) -> int:
@@ -28,7 +39,7 @@ def on_gpu(wanted: Wanted, options: RunnerOptions, state: State) -> int:
         return size
     if partial(wanted):
         size = size * options.num_gpu // (wanted.model.layers + 1)
-    return min(size, free(state))
+    return min(size, vacant(state))
 
 
 def partial(wanted: Wanted) -> bool:

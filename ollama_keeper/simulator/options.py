@@ -81,14 +81,14 @@ def clamped(context: int, model: StoredModel) -> int:
 
 
 def settled(wanted: Wanted, settings: Settings) -> RunnerOptions:
-    """The options as the new runner keeps them: from 0.30 the context clamped and an automatic batch chosen."""
+    """The options as the new runner keeps them: from 0.30 clamped in context, automatic batch and mapping chosen."""
     options = wanted.options
     if not settings.version.llama_server or wanted.model.kind is Kind.MLX:
         return options
     context = clamped(options.num_ctx, wanted.model)
     if wanted.auto_batch and wanted.model.completes:
         options = replace(options, num_batch=automatic_batch(context * parallel(wanted.model, settings)))
-    return replace(options, num_ctx=context)
+    return replace(options, num_ctx=context, use_mmap=_mapping(options, settings))
 
 
 def parallel(model: StoredModel, settings: Settings) -> int:
@@ -127,7 +127,16 @@ def _softened(runner: Runner, wanted: Wanted, settings: Settings) -> RunnerOptio
         asked = replace(asked, num_ctx=runner.options.num_ctx)
     if runner.auto_batch and wanted.auto_batch:
         asked = replace(asked, num_batch=runner.options.num_batch)
+    if runner.auto_mmap and asked.use_mmap is None:
+        asked = replace(asked, use_mmap=runner.options.use_mmap)
     return asked
+
+
+def _mapping(options: RunnerOptions, settings: Settings) -> bool | None:
+    """What nobody asked for is off without a GPU (sched:disableMmapDefaultReason)."""
+    if options.use_mmap is None and (not settings.gpus or options.num_gpu == 0):
+        return False
+    return options.use_mmap
 
 
 def _embedding_batch(context: int) -> int:

@@ -239,6 +239,8 @@ class Runner:
         duration: its keep-alive; 0 also marks a runner that the scheduler wants gone (OLLAMA.md 4.1).
         uses: requests on it; the timer runs only at 0.
         expires_at: what `/api/ps` shows, wall clock; None until its first request has finished.
+        auto_context, auto_batch, auto_mmap: whether these options come from nobody's wish.
+        free_at_load: bytes of GPU memory that its child saw free at its load; None where nobody asks it.
         timer: when it fires.
         loading: set while it is in the map before it is ready (MLX, and older versions).
         doom: why it is condemned, for the record only.
@@ -253,6 +255,8 @@ class Runner:
     size_vram: int
     auto_context: bool = False
     auto_batch: bool = False
+    auto_mmap: bool = False
+    free_at_load: int | None = None
     shift: bool = True
     uses: int = 0
     expires_at: int | None = None

@@ -90,6 +90,19 @@ async def test_an_unload_needs_no_options(server: Driver) -> None:
     await server.until_gone(server.model)
 
 
+async def test_without_a_gpu_the_default_is_not_mapped(server: Driver) -> None:
+    await server.load(server.model, keep_alive=-1)
+    if (await server.listed(server.model)).raw["size_vram"] or not server.since(0, 30, 0):
+        pytest.skip("a server with a GPU, or one that maps by default")
+    assert await server.kept_without_reload(server.model, options={"use_mmap": False})
+    assert await server.kept_without_reload(server.model)
+
+
+async def test_an_explicit_mapping_is_no_default(server: Driver) -> None:
+    await server.load(server.model, keep_alive=-1, options={"use_mmap": False})
+    assert not await server.kept_without_reload(server.model)
+
+
 # --- contexts ---------------------------------------------------------------------------------------------------------
 
 
