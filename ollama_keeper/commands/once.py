@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.commands.start import clients
@@ -12,6 +13,7 @@ from ollama_keeper.core.changes import Change
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import ServerState
 from ollama_keeper.daemon import Notes, restored
+from ollama_keeper.ollama.discovery import members
 from ollama_keeper.server import Server
 from ollama_keeper.store import Store
 
@@ -71,10 +73,18 @@ class Watch:
             await client.aclose()
 
 
+async def expanded(config: Config) -> Config:
+    """The configuration with each name that stands for several servers replaced by what it leads to now."""
+    servers = [
+        replace(server, address=address) for server in config.servers for address in await members(server.address)
+    ]
+    return replace(config, servers=tuple(servers))
+
+
 @asynccontextmanager
 async def watching(config: Config, store: Store, *, say: Say, dry_run: bool) -> AsyncIterator[Watch]:
     """Watches all servers, and loads unless `dry_run`, until the block ends."""
-    watch = Watch(config, store, say=say, dry_run=dry_run)
+    watch = Watch(await expanded(config), store, say=say, dry_run=dry_run)
     tasks = [asyncio.ensure_future(server.run()) for server in watch.servers]
     try:
         yield watch

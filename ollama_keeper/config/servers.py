@@ -8,7 +8,7 @@ from ollama_keeper.config.layer import Path, Place
 from ollama_keeper.config.merged import Merged
 from ollama_keeper.config.places import expanded
 from ollama_keeper.config.schema import ServerEntry
-from ollama_keeper.config.urls import DEFAULT_URL, default_name, host_url, is_loopback
+from ollama_keeper.config.urls import DEFAULT_URL, DNS, default_name, host_url, is_loopback
 from ollama_keeper.config.values import Wrong
 from ollama_keeper.core.address import Address
 from ollama_keeper.core.policy import Budget
@@ -128,7 +128,7 @@ def _token_mistakes(merged: Merged, sites: tuple[Site, ...]) -> Iterator[Mistake
     """A token that would travel in the open (OPERATIONS.md 7)."""
     for site in sites:
         address = site.address
-        if address.token_file and address.url.startswith("http://") and not is_loopback(address.url):
+        if address.token_file and address.url.removeprefix(DNS).startswith("http://") and not is_loopback(address.url):
             entry = merged.settings.servers[int(site.at[1])] if site.at and merged.settings.servers else None
             path = merged.where("token_file", entry, site.at) if entry else ("token_file",)
             what = f"the token would be readable on the way to {address.url}"

@@ -12,6 +12,7 @@ from ollama_keeper.config.values import Wrong, shown
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 DEFAULT_PORT = 11_434
+DNS = "dns+"
 SCHEME_PORTS = {"http": 80, "https": 443}
 
 _HOST = re.compile(r"[^\s/?#@\[\]\\:%]+")
@@ -20,14 +21,14 @@ _EXAMPLE = f"write {DEFAULT_URL}"
 
 
 def server_url(value: object) -> str:
-    """The URL of a server, in its one normal form.
+    """The URL of a server, in its one normal form; `dns+` before it is kept.
 
     Raises:
         Wrong: it is no URL of a server; one with a password in it is not shown.
     """
     text = value.strip() if isinstance(value, str) else ""
-    if text.startswith(("dns+http://", "dns+https://")):
-        raise Wrong("finding servers by DNS is not in this version", "name each server by its own URL")
+    if text.startswith(DNS):
+        return DNS + _name_url(text.removeprefix(DNS))
     parts = _http_parts(text, value)
     if parts.username is not None:
         raise Wrong("the URL holds a user name or password", "take it out; token_file names a file with a token")
@@ -38,6 +39,14 @@ def server_url(value: object) -> str:
         raise Wrong(f"{shown(text)} names a path of the API", f"write {parts.scheme}://{parts.netloc}")
     port = parts.port or SCHEME_PORTS[parts.scheme]
     return f"{parts.scheme}://{_connectable(parts.hostname or '')}:{port}{prefix}"
+
+
+def _name_url(text: str) -> str:
+    """The URL behind `dns+`: its host must be a name, which stands for all the addresses that it leads to."""
+    url = server_url(text)
+    if _is_ip(urlsplit(url).hostname or ""):
+        raise Wrong(f"{shown(DNS + text)} holds an address, not a name", f"write {url}")
+    return url
 
 
 def proxy_url(value: object) -> str:

@@ -14,6 +14,7 @@ class Address:
         token_file, ca_file: files read when the client is made; a token is sent as `Authorization: Bearer`.
         headers: sent with every request, in order.
         proxy: URL of the proxy to the server; the environment's proxy variables are never used.
+        asked_as: the name that led to the address in `url`; sent as `Host`, and what a certificate must name.
         look_timeout_s: how long one `/api/ps` may take; from 0.32.4 it waits for locks held up to 10 s (OLLAMA.md 5).
     """
 
@@ -24,3 +25,4 @@ class Address:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proxy: str | None = field(default=None, repr=False)
     look_timeout_s: float = 15.0
+    asked_as: str | None = None

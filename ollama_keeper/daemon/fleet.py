@@ -10,8 +10,10 @@ from ollama_keeper.config.changes import Changes
 from ollama_keeper.core.changes import Change
 from ollama_keeper.core.facts import Configured, Paused, Resumed
 from ollama_keeper.core.memory import ServerMemory
+from ollama_keeper.daemon.discovery import Site
 from ollama_keeper.daemon.parts import ClosingClient, Parts, owned
 from ollama_keeper.daemon.restored import Notes, restored
+from ollama_keeper.ollama.discovery import is_name
 from ollama_keeper.schedule import Schedule
 from ollama_keeper.server import Server
 
@@ -46,6 +48,7 @@ class Fleet:
         self._source = source
         self._notes = Notes(parts.store, source=source)
         self._running: dict[str, Running] = {}
+        self._sites: dict[str, Site] = {}
         self._retiring: list[Running] = []
         self._group: asyncio.TaskGroup | None = None
         self._chores: set[asyncio.Task[None]] = set()
@@ -58,7 +61,7 @@ class Fleet:
     # --- begin and end ------------------------------------------------------------------------------------------------
 
     def prepare(self, servers: tuple[ServerConfig, ...]) -> dict[str, ClosingClient]:
-        """A client for each server, by its name.
+        """A client for each server, by its name; that of a name which stands for several is only tried.
 
         Raises:
             ConfigError: a file that one of them needs cannot be used.
@@ -67,6 +70,9 @@ class Fleet:
 
     def add(self, config: ServerConfig, client: ClosingClient) -> None:
         """Makes a server known; it works from `start` on, or at once in a fleet that was started."""
+        if is_name(config.address):
+            self._add_site(config)
+            return
         running = Running(config, self._made(config, client), client)
         self._running[config.address.name] = running
         if self._group is not None:
@@ -78,6 +84,8 @@ class Fleet:
         self.schedule.start()
         for running in self._running.values():
             self._begin(running)
+        for site in self._sites.values():
+            self._chore(site.run(), f"resolve {site.config.address.name}")
 
     async def drain(self, grace_s: float) -> int:
         """Starts nothing more, and ends what is open after `grace_s`; gives the number of loads abandoned."""
@@ -103,13 +111,43 @@ class Fleet:
     def apply(self, changes: Changes, clients: Clients) -> None:
         """Carries a change of the configuration out; what it does not name is not touched."""
         for name in changes.ended:
-            self._end(name)
+            self._end_site(name) if name in self._sites else self._end(name)
         for config in changes.begun:
             self.add(config, clients[config.address.name])
         for config in changes.reached:
-            self._reach(config, clients[config.address.name])
+            for each in self._members(config):
+                self._reach(each, self._parts.client(each))
         for config in changes.wished:
-            self._wish(config)
+            for each in self._members(config):
+                self._wish(each)
+
+    # --- names that stand for several servers -------------------------------------------------------------------------
+
+    def _add_site(self, config: ServerConfig) -> None:
+        site = Site(config, came=self._came, gone=self._end, take=self._take)
+        self._sites[config.address.name] = site
+        if self._group is not None:
+            self._chore(site.run(), f"resolve {config.address.name}")
+
+    def _came(self, config: ServerConfig) -> None:
+        self.add(config, self._parts.client(config))
+
+    def _end_site(self, name: str) -> None:
+        site = self._sites.pop(name)
+        for chore in [chore for chore in self._chores if chore.get_name() == f"resolve {name}"]:
+            chore.cancel()
+        for config in site.members:
+            self._end(config.address.name)
+
+    def _members(self, config: ServerConfig) -> tuple[ServerConfig, ...]:
+        """The servers that a changed configuration is about: itself, or those behind its name."""
+        site = self._sites.get(config.address.name)
+        if site is None:
+            return (config,)
+        site.config = config
+        return site.members
+
+    # --- one server ends, or changes ----------------------------------------------------------------------------------
 
     def _end(self, name: str) -> None:
         running = self._running.pop(name)

@@ -203,12 +203,13 @@ class OllamaClient:
         self, http: httpx.AsyncBaseTransport, question: Question, progress: Progress
     ) -> AsyncIterator[httpx.Response]:
         timeout = httpx.Timeout(question.seconds, connect=CONNECT_S, pool=CONNECT_S)
+        named = {"sni_hostname": self._address.asked_as} if self._address.asked_as else {}
         request = httpx.Request(
             question.method,
             self._address.url + question.path,
             headers=self._headers,
             json=question.json,
-            extensions={"timeout": timeout.as_dict(), "trace": progress},
+            extensions={"timeout": timeout.as_dict(), "trace": progress, **named},
         )
         response = await http.handle_async_request(request)
         try:

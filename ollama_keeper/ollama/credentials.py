@@ -27,7 +27,19 @@ def request_headers(address: Address, user_agent: str) -> dict[str, str]:
         ConfigError: a header cannot be sent, or `token_file` cannot be used; the message never shows a value.
     """
     configured = {_header_name(address, name): _header_value(address, name, value) for name, value in address.headers}
-    return {"user-agent": user_agent, "accept-encoding": "identity", **configured, **_bearer(address)}
+    ours = {"user-agent": user_agent, "accept-encoding": "identity", **_host(address)}
+    return {**ours, **configured, **_bearer(address)}
+
+
+def _host(address: Address) -> dict[str, str]:
+    """The name that led to the address, which a proxy with a certificate may go by.
+
+    Without TLS there is Ollama itself, which refuses foreign names where it is bound to loopback (OLLAMA.md 6).
+    """
+    if address.asked_as is None or not address.url.startswith("https://"):
+        return {}
+    port = urlsplit(address.url).port
+    return {"host": f"{address.asked_as}:{port}" if port else address.asked_as}
 
 
 def tls_context(address: Address) -> ssl.SSLContext | None:

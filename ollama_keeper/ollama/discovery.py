@@ -1,0 +1,55 @@
+"""`dns+http://name:11434`: one server an address of a name (CONTRACT 2.2)."""
+
+import asyncio
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from ollama_keeper.core.address import Address
+
+PREFIX = "dns+"
+RESOLVE_S = 10.0
+
+_RESOLVERS = ThreadPoolExecutor(4, thread_name_prefix="resolver")
+"""Threads of its own: a resolver that is silent for half a minute must not starve anything else (FAULTS A3)."""
+
+
+def is_name(address: Address) -> bool:
+    """Whether the address stands for all the servers that a name leads to."""
+    return address.url.startswith(PREFIX)
+
+
+async def resolve(address: Address) -> frozenset[str]:
+    """The IP addresses that the name leads to now.
+
+    Raises:
+        OSError: the resolver knows no such name, or does not answer within 10 s.
+    """
+    parts = urlsplit(address.url.removeprefix(PREFIX))
+    ask = partial(socket.getaddrinfo, parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    async with asyncio.timeout(RESOLVE_S):
+        answer = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, ask)
+    return frozenset(str(sockaddr[0]) for *_, sockaddr in answer)
+
+
+def member(address: Address, ip: str) -> Address:
+    """The server at one of the addresses; asked by the name, so that certificates and virtual hosts fit."""
+    parts = urlsplit(address.url.removeprefix(PREFIX))
+    host = f"[{ip}]" if ip_address(ip.partition("%")[0]).version == 6 else ip
+    netloc = f"{host}:{parts.port}"
+    named = address.name != parts.netloc
+    name = f"{address.name}@{ip}" if named else netloc
+    return replace(address, name=name, url=f"{parts.scheme}://{netloc}{parts.path}", asked_as=parts.hostname)
+
+
+async def members(address: Address) -> tuple[Address, ...]:
+    """All servers behind an address as it is written; the name itself where it leads nowhere yet."""
+    if not is_name(address):
+        return (address,)
+    try:
+        return tuple(member(address, ip) for ip in sorted(await resolve(address)))
+    except OSError:  # TimeoutError included
+        return (replace(address, url=address.url.removeprefix(PREFIX)),)
