@@ -151,6 +151,29 @@ def status(models: tuple[str, ...], config: Path | None, as_json: bool, **flags:
     sys.exit(command.status(config, models, _dotted(flags), as_json=as_json))
 
 
+@cli.command(epilog="Exit codes: 0 over, or stopped; 70 a fault of ours.")
+@click.option("--for", "seconds", type=DURATION, metavar="TIME", help="How long (until Ctrl-C; in a pipe 60s).")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same mishaps again.")
+@click.option("--json", "as_json", is_flag=True, help="Lines of JSON, also on a terminal.")
+def demo(seconds: float | None, seed: int | None, as_json: bool) -> None:  # noqa: FBT001
+    """Watch the keeper at work on a simulated Ollama: no Ollama, no GPU, no models needed.
+
+    Every few seconds something goes wrong, on it and on a second server that nobody keeps: a guest takes the memory,
+    somebody types ollama stop, a runner dies, the server restarts. Nothing is written, and nothing of yours is touched.
+
+    In a pipe: the events of run as JSON, and demo.started, demo.mishap, and demo.tally at the end.
+
+    \b
+    Examples:
+      ollama-keeper demo
+      ollama-keeper demo --for 60s --seed 7
+      ollama-keeper demo --for 30s --json | jq .event
+    """
+    from ollama_keeper.commands import demo as command
+
+    sys.exit(command.demo(seconds=seconds, seed=seed, as_json=as_json))
+
+
 @cli.command()
 @click.option("--listen", default="127.0.0.1:11999", show_default=True, metavar="HOST:PORT", help="Where to listen.")
 @click.option(

@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -45,6 +46,22 @@ async def run(simulator: Simulator, bound: socket.socket) -> None:
     await server.serve(sockets=[bound])
 
 
+@asynccontextmanager
+async def serving(simulator: Simulator) -> AsyncIterator[str]:
+    """Serve a simulator on a free port of loopback, beside other work of the running loop; gives its address.
+
+    Signals and logging are left as they are.
+    """
+    with open_socket("127.0.0.1:0") as bound:
+        server = _Beside(simulator)
+        task = asyncio.get_running_loop().create_task(server.serve(sockets=[bound]))
+        try:
+            yield f"http://{address_of(bound)}"
+        finally:
+            server.should_exit = True
+            await task
+
+
 def open_socket(listen: str) -> socket.socket:
     """A listening socket that sends small answers at once.
 
@@ -71,7 +88,7 @@ def address_of(bound: socket.socket) -> str:
 class _Uvicorn(uvicorn.Server):
     """Closes the connection where the simulator cuts it, instead of answering 500."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, **settings: Any) -> None:
         config = uvicorn.Config(
             self._app,
             interface="asgi3",  # not guessed: a bound method would be taken for ASGI 2
@@ -82,6 +99,7 @@ class _Uvicorn(uvicorn.Server):
             lifespan="off",
             timeout_graceful_shutdown=1,
             timeout_keep_alive=IDLE_S,
+            **settings,
         )
         super().__init__(config)
         self._simulator = simulator
@@ -106,6 +124,17 @@ class _Uvicorn(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if getattr(connection, "client", None) == client:
                 connection.transport.abort()
+
+
+class _Beside(_Uvicorn):
+    """Leaves signals and logging to whoever runs the loop."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__(simulator, log_config=None)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def _family(host: str) -> socket.AddressFamily:
