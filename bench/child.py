@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from tests.kit.proc import installed
+
 NS = 1e9
 
 
@@ -11,7 +13,7 @@ def timed(command: list[str]) -> tuple[float, float]:
     """Runs a command that prints to nowhere: wall seconds and CPU seconds from exec to its end."""
     nowhere = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     began = time.monotonic()
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=nowhere)
+    pid = os.posix_spawn(command[0], command, installed(), file_actions=nowhere)
     _, status, usage = os.wait4(pid, 0)
     took = time.monotonic() - began
     if status:

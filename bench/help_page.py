@@ -15,7 +15,7 @@ TARGET_MS = 100
 def measure() -> Iterator[Number]:
     """`ollama-keeper --help`, as an operator starts it; beside it what the interpreter itself takes."""
     script = str(Path(sys.executable).with_name("ollama-keeper"))
-    timed([script, "--help"])  # fills the disk's cache
+    timed([script, "--help"])  # fills the disk's cache, and keeps the bytecode
     wall, cpu = _medians([script, "--help"])
     bare_wall, bare_cpu = _medians([sys.executable, "-c", "pass"])
     yield Number("--help, wall", wall, "ms", TARGET_MS, f"median of {TRIES}; an empty Python {bare_wall:.0f} ms")

@@ -23,6 +23,7 @@ US = "ollama-keeper"
 LIMIT_S = 15.0
 POLL_S = 0.02
 OUR_VARIABLES = ("OLLAMA", "XDG_", "NO_COLOR", "JOURNAL_STREAM", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "HOME")
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"  # with it, each start compiles all of our modules, which doubles its time
 
 Event = dict[str, Any]
 Kind = TypeVar("Kind", bound="Child")
@@ -210,8 +211,7 @@ class World:
 
     def environ(self, **variables: str) -> dict[str, str]:
         """The environment of a child: nothing of ours or of the user's but `variables`."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(OUR_VARIABLES)}
-        return {**kept, "HOME": str(self.home), **variables}
+        return {**installed(), "HOME": str(self.home), **variables}
 
     def simulate(self, *flags: str, port: int = 0) -> Simulated:
         """A simulated server that listens."""
@@ -243,6 +243,12 @@ class World:
     def _keep(self, child: Kind) -> Kind:
         self._children.append(child)
         return child
+
+
+def installed() -> dict[str, str]:
+    """The environment without what concerns us, and with bytecode kept, as an installed package has it."""
+    without = (*OUR_VARIABLES, NO_BYTECODE)
+    return {name: value for name, value in os.environ.items() if not name.startswith(without)}
 
 
 def ours(*arguments: str) -> list[str]:
