@@ -190,7 +190,10 @@ class OllamaClient:
         try:
             async with deadline, self._sent(http, question, progress) as response:
                 progress.answered = True
-                return await self._whole(question, response)
+                answer = await self._whole(question, response)
+                if http is self._asking:
+                    self._kept.end(response.extensions.get("network_stream"), _loop_time())
+                return answer
         except TRANSPORT_ERRORS as error:
             if again and _met_a_closed_connection(error, progress):
                 raise _ClosedWhileIdle from error
@@ -228,8 +231,6 @@ class OllamaClient:
         except BadEncoding as error:
             told = f"it cannot be unpacked: {error}"
             raise self._failing.error(question, Failure.NOT_JSON, detail=told, status=response.status_code) from None
-        if question.seconds is not None:
-            self._kept.end(response.extensions.get("network_stream"), _loop_time())
         return Answer(response.status_code, response.headers, body)
 
     # --- connections --------------------------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ LARGEST_CONTEXT = 2**31 - 1
 
 _BLOB = re.compile(r"^FROM[ \t]+.*?(sha256-[0-9a-f]{64})[ \t\"]*\r?$", re.MULTILINE | re.IGNORECASE)
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,10})\s*$", re.MULTILINE)
-_VERSION = re.compile(r"v?\d+\.\d+[0-9A-Za-z.+-]{0,60}")
+_VERSION = re.compile(
+    r"v?[0-9]{1,6}\.[0-9]{1,6}[0-9A-Za-z.+-]{0,60}"
+)  # Python converts no number of more than 4,300 digits
 _DIGEST = re.compile(r"[0-9A-Za-z:+.-]{0,200}")
 
 
@@ -144,7 +146,9 @@ def parse_probe(document: Json) -> float | None:
         msg = said or "answered, but without a token"
         raise BadShape(msg)
     total = document.get("total_duration")
-    return total / 1e9 if isinstance(total, int) and not isinstance(total, bool) else None
+    if isinstance(total, bool) or not isinstance(total, int) or not 0 <= total <= LARGEST_SIZE:
+        return None
+    return total / 1e9
 
 
 def loaded(request: LoadRequest, body: bytes) -> str | None:

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
-from ollama_keeper.core.facts import Kind, LoadRequest, Send
+from ollama_keeper.core.facts import Kind, LoadRequest, ProbeRequest, Send
 from ollama_keeper.errors import OllamaError
 from ollama_keeper.ollama.client import OllamaClient
 from tests.unit.ollama.conftest import URL
 
 WARM = LoadRequest(Send.WARM, "qwen3:8b", Kind.COMPLETION, -1)
 WARM_EMBEDDER = LoadRequest(Send.WARM, "bge-m3", Kind.EMBEDDER, -1)
+PROBE = ProbeRequest("qwen3:8b", Kind.COMPLETION)
 
 ASKED: dict[str, tuple[str, str, Callable[[OllamaClient], Awaitable[object]]]] = {
     "look": ("GET", "/api/ps", lambda client: client.look()),
@@ -20,6 +21,7 @@ ASKED: dict[str, tuple[str, str, Callable[[OllamaClient], Awaitable[object]]]] =
     "show": ("POST", "/api/show", lambda client: client.show("qwen3:8b")),
     "load": ("POST", "/api/generate", lambda client: client.load(WARM)),
     "load an embedder": ("POST", "/api/embed", lambda client: client.load(WARM_EMBEDDER)),
+    "probe": ("POST", "/api/generate", lambda client: client.probe(PROBE, 60.0)),
 }
 """Method, path and call, by name."""
 

@@ -21,7 +21,7 @@ from tests.kit.virtual import NOON, LoopClock
 from tests.unit.ollama.asking import ASKED, URL, Raw
 from tests.unit.ollama.loopback import listening
 
-FACTS = (Looked, Tagged, Shown, str, type(None))
+FACTS = (Looked, Tagged, Shown, str, float, type(None))
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -94,6 +94,7 @@ def check(came: Any) -> None:
 @given(asked=st.sampled_from(sorted(ASKED)), status=st.integers(200, 599), head=headers, body=bodies)
 @example(asked="look", status=200, head={}, body=b'{"models":[{"name":"a","expires_at":"9999-12-31T23:59:59-14:00"}]}')
 @example(asked="load", status=200, head={}, body=b'{"error":"\\ud800"}')
+@example(asked="probe", status=200, head={}, body=b'{"done":true,"total_duration":1' + b"0" * 400 + b"}")
 @example(asked="look", status=200, head={"content-encoding": "gzip"}, body=b"\x1f\x8b")
 @settings(max_examples=400, deadline=None)
 def test_any_answer_is_a_fact_or_an_error(asked: str, status: int, head: dict[str, str], body: bytes) -> None:

@@ -155,6 +155,9 @@ ANSWERS = {
     "not found inside a 200": Answered(
         "load", 200, said("model 'qwen3:8b' not found"), Failure.NOT_FOUND, kind=Refused
     ),
+    "a probe without an end": Answered("probe", 200, {"response": ""}, Failure.BAD_SHAPE, "without a token"),
+    "a probe of a dead runner": Answered("probe", 500, said(DIED), Failure.RUNNER_DIED, DIED),
+    "a probe of a queue that is full": Answered("probe", 503, said("server busy"), Failure.SERVER_BUSY, "server busy"),
     "more than 4 MiB": Answered("look", 200, (b" " * MIB,) * 5, Failure.TOO_LARGE, hint="4 MiB"),
     "a load with more than 4 MiB": Answered("load", 200, (b" " * MIB,) * 5, Failure.TOO_LARGE, hint="4 MiB"),
     "a refusal with more than 4 MiB": Answered("look", 502, (b"x" * MIB,) * 5, Failure.HTTP_5XX, "xxx"),
@@ -325,7 +328,12 @@ async def test_errors_name_the_server_and_what_was_asked(asked: str, client: Oll
     with respx.mock:
         respx.route(url=url_of(asked)).respond(502)
         error = await failure_of(ASKED[asked][2](client))
-    named = {"show": "show qwen3:8b", "load": "warm qwen3:8b", "load an embedder": "warm bge-m3"}
+    named = {
+        "show": "show qwen3:8b",
+        "load": "warm qwen3:8b",
+        "load an embedder": "warm bge-m3",
+        "probe": "probe qwen3:8b",
+    }
     assert (error.server, error.operation) == ("gpu", named.get(asked, asked))
 
 

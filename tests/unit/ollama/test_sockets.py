@@ -9,7 +9,7 @@ import pytest
 
 from ollama_keeper.core.reasons import Failure
 from ollama_keeper.ollama.client import OllamaClient
-from tests.unit.ollama.asking import ASKED, WARM, failure_of
+from tests.unit.ollama.asking import ASKED, PROBE, WARM, failure_of
 from tests.unit.ollama.loopback import Listener, Manner, Peer, as_ollama, listening
 
 Make = Callable[..., OllamaClient]
@@ -269,6 +269,19 @@ async def test_every_load_has_a_connection_of_its_own(make_client: Make) -> None
             await client.load(WARM)
         assert len(server.peers) == 4
         assert sorted(server.questions) == ["GET /api/ps"] * 3 + ["POST /api/generate"] * 3
+
+
+async def test_a_load_between_two_looks_does_not_hide_that_the_connection_was_closed(make_client: Make) -> None:
+    async with listening(as_ollama()) as server:
+        client = make_client(server.url)
+        for _ in range(2):
+            await client.look()
+            await asyncio.sleep(INTERVAL_S)
+        await client.look()
+        server.peers[0].writer.close()
+        await client.load(WARM)
+        await client.probe(PROBE, 60.0)
+        assert (await client.look()).reconnected
 
 
 async def test_a_load_after_a_closed_connection_succeeds_and_is_sent_once(make_client: Make) -> None:
