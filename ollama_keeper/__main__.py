@@ -10,6 +10,10 @@ def main() -> None:
     A SIGHUP that comes while the daemon is still importing would end it (FAULTS G2): it is ignored until `run` handles
     it; the configuration has not been read yet then.
     """
+    if sys.argv[1:] == ["healthcheck"]:  # asked each ten seconds: without click, which takes more than the answer
+        from ollama_keeper.commands.healthcheck import healthcheck
+
+        sys.exit(healthcheck(None))
     if "run" in sys.argv[1:2] and hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from ollama_keeper.cli import main as command_line

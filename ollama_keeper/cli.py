@@ -151,6 +151,20 @@ def status(models: tuple[str, ...], config: Path | None, as_json: bool, **flags:
     sys.exit(command.status(config, models, _dotted(flags), as_json=as_json))
 
 
+@cli.command(epilog="Exit codes: 0 live; 1 not.")
+@click.option("--url", metavar="URL", help="Where it listens (web.listen; http://127.0.0.1:11480).")
+def healthcheck(url: str | None) -> None:
+    """Ask a running keeper whether it is live: for HEALTHCHECK of a container. Says nothing of Ollama.
+
+    \b
+    Examples:
+      ollama-keeper healthcheck
+    """
+    from ollama_keeper.commands import healthcheck as command
+
+    sys.exit(command.healthcheck(url))
+
+
 @cli.command(epilog="Exit codes: 0 over, or stopped; 70 a fault of ours.")
 @click.option("--for", "seconds", type=DURATION, metavar="TIME", help="How long (until Ctrl-C; in a pipe 60s).")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same mishaps again.")

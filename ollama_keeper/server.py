@@ -278,7 +278,9 @@ class Server:
         """Looks sooner than the jobs do while it matters: no answer, or a wanted model absent, loading or held."""
         while True:
             wait_s = self._looked + look_after_s(self.memory) - self._clock.now().mono
-            if wait_s <= 0:
+            if self._stopping:  # nothing is begun that nobody would end
+                await self.changed(None)
+            elif wait_s <= 0:
                 await self._shared_look()
                 self._tell_edges()
             else:

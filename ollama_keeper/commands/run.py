@@ -8,19 +8,24 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import click
+
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.commands.dry import say_what_would_be_sent
 from ollama_keeper.commands.start import (
     EXIT_CONFIG,
     EXIT_FAULT,
     EXIT_OK,
+    EXIT_SOME_NOT,
     Unusable,
     client,
     complain,
     configuration,
 )
+from ollama_keeper.commands.surface import AddressTaken, page_of
 from ollama_keeper.config import Config, load
 from ollama_keeper.config.watch import FileWatch
+from ollama_keeper.core.changes import WebFailed
 from ollama_keeper.daemon import Broken, Daemon, Parts
 from ollama_keeper.errors import ConfigError
 from ollama_keeper.report import Reports
@@ -60,7 +65,15 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     clock = SystemClock()
     store = open_store(config.state_dir, report=lambda change: reports.take(change, clock.now().wall))
     watch = FileWatch(config.path) if config.path else None
-    parts = Parts(reports, store, clock, client=client, read=read, watch=watch)
+    try:
+        page = page_of(config.web, clock)
+    except AddressTaken as taken:
+        if config.web.chosen:
+            click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
+            return EXIT_SOME_NOT
+        page = None
+        reports.take(WebFailed(address=taken.address, hint=f"{taken.why}; going on without it"), clock.now().wall)
+    parts = Parts(reports, store, clock, client=client, read=read, watch=watch, page=page)
     code = EXIT_OK
     try:
         daemon = Daemon(config, parts)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ollama_keeper.config import places
-from ollama_keeper.config.effective import Config, LogSettings, Server
+from ollama_keeper.config.effective import Config, LogSettings, Server, WebSettings
 from ollama_keeper.config.layer import Place
 from ollama_keeper.config.merged import Merged
 from ollama_keeper.config.servers import find_sites
@@ -25,7 +25,9 @@ def assembled(
     settings = merged.settings
     servers = tuple(Server(site.address, policies(wishes, site, sites), site.budget) for site in sites.sites)
     log = LogSettings(settings.log.level, settings.log.format)
-    return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path), mistakes
+    listen_is_chosen = "listen" in settings.web.model_fields_set
+    web = WebSettings(settings.web.listen, tuple(settings.web.allowed_hosts), chosen=listen_is_chosen)
+    return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path, web), mistakes
 
 
 def nothing_to_keep(merged: Merged, config: Config, mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:

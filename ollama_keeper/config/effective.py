@@ -20,6 +20,15 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Where the status surface listens: `listen` is HOST:PORT, or None; `chosen` by the operator, not by default."""
+
+    listen: str | None = "127.0.0.1:11480"
+    allowed_hosts: tuple[str, ...] = ()
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """One Ollama server and the models wanted on it, in the order of their loads."""
 
@@ -44,3 +53,4 @@ class Config:
     state_dir: Path | None
     log: LogSettings
     path: Path | None
+    web: WebSettings = WebSettings()

@@ -18,6 +18,7 @@ from ollama_keeper.config.schema import (
     ServerDefaults,
     ServerEntry,
     Settings,
+    Web,
 )
 
 WIDTH = 100
@@ -62,7 +63,8 @@ def example() -> str:
         *_keys(ServerDefaults.model_fields, {"budget": _inner(Budget)}),
         "\n# The keeper itself.\n",
         *_keys(top, {}),
-        _log(),
+        _table("log", Log),
+        _table("web", Web),
     ]
     return "".join(parts)
 
@@ -93,9 +95,12 @@ def _servers() -> str:
     return "\n" + "\n".join(lines) + "\n"
 
 
-def _log() -> str:
-    lines = [f"\n{_comment(str(Settings.model_fields['log'].description))}#log:"]
-    lines += [f"#  {f'{key}: {field.default}':<15} # {field.description}" for key, field in Log.model_fields.items()]
+def _table(name: str, table: type[BaseModel]) -> str:
+    lines = [f"\n{_comment(str(Settings.model_fields[name].description))}#{name}:"]
+    width = max(len(f"{key}: {field.default}") for key, field in table.model_fields.items()) + 2
+    lines += [
+        f"#  {f'{key}: {field.default}':<{width}} # {field.description}" for key, field in table.model_fields.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,7 @@ from ollama_keeper.config.hours import hours as hours_of
 from ollama_keeper.config.hours import zone
 from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, Release, Repair
 
-NOT_YET = frozenset({"web", "metrics", "alerts", "pull"})
+NOT_YET = frozenset({"metrics", "alerts", "pull"})
 """Keys of later versions: whoever writes one is told so, and not given a wrong neighbour."""
 
 _DURATION = {"type": "string", "examples": ["90s", "5m", "1h30m"]}
@@ -157,7 +157,7 @@ class ModelDefaults(Table):
         "5m", "time between two pings without a token, which find a runner that died; or off"
     )
     priority: Whole = _key(100, "larger is loaded first, and keeps its place when not all fit")
-    required: Bool = _key(True, "counts for the exit code of status")
+    required: Bool = _key(True, "counts for /readyz and for the exit code of status")
     context_length: ContextLength = _key(
         "adopt", "tokens of context; server: as the server does; adopt: as the server does, until clients use another"
     )
@@ -217,6 +217,17 @@ class Log(Table):
     )
 
 
+class Web(Table):
+    """The status surface: /livez, /readyz, /readyz/MODEL and /status."""
+
+    listen: Annotated[str | None, BeforeValidator(values.listen_or_off), _text()] = _key(
+        "127.0.0.1:11480", "HOST:PORT to answer on, or off; it only reads"
+    )
+    allowed_hosts: Annotated[list[str], BeforeValidator(values.hosts)] = _key(
+        [], "further names that it may be asked by, beside loopback and the address listened on"
+    )
+
+
 class Settings(ModelDefaults, ServerDefaults, BaseSettings):
     """The whole configuration, merged from the layers that `from_layers` is given."""
 
@@ -236,6 +247,7 @@ class Settings(ModelDefaults, ServerDefaults, BaseSettings):
         "where the keeper remembers what it loaded, over its own restarts; or off", "/var/lib/ollama-keeper"
     )
     log: Log = _key({}, "what is logged, and how")
+    web: Web = _key({}, "where the keeper tells how it is")
 
     @classmethod
     def from_layers(cls, layers: list[dict[str, object]]) -> "Settings":
@@ -276,7 +288,7 @@ class _LayerSource(PydanticBaseSettingsSource):
         return self._data
 
 
-TABLES: dict[str, type[Table]] = {"log": Log, "options": Options, "budget": Budget, "probe": Probe}
+TABLES: dict[str, type[Table]] = {"log": Log, "web": Web, "options": Options, "budget": Budget, "probe": Probe}
 """Keys that are tables."""
 LISTS: dict[str, type[Table]] = {"models": ModelEntry, "servers": ServerEntry, "active": ActiveWindow}
 """Keys that are lists of tables."""

@@ -41,6 +41,7 @@ def show(config: Config) -> str:
         "models": [_model(policy, servers, of=len(config.servers)) for policy, servers in _wanted(config)],
         "shutdown_grace": config_duration(config.shutdown_grace_s),
         "state_dir": str(config.state_dir) if config.state_dir else "off",
+        "web": {"listen": config.web.listen or "off", "allowed_hosts": list(config.web.allowed_hosts)},
         "log": {"level": config.log.level, "format": config.log.format},
     }
     source = f"# from {config.path}" if config.path else "# from defaults, variables and flags, without a file"

@@ -26,6 +26,7 @@ _PERCENT = re.compile(r"(\d{1,3})\s*%", re.ASCII)
 _TERM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([^\W\d_]+)")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_LISTEN_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _WORDS = {
     1: ("s", "sec", "secs", "second", "seconds", "秒", "秒钟", "秒鐘"),
     60: ("m", "min", "mins", "minute", "minutes", "分", "分钟", "分鐘"),
@@ -80,6 +81,26 @@ def duration_or_off(least_s: float) -> Callable[[object], float | None]:
 def duration_or_auto(value: object) -> float | None:
     """A duration with a unit, or `auto`, which is None."""
     return None if isinstance(value, str) and value.strip() == "auto" else duration()(value)
+
+
+def listen_or_off(value: object) -> str | None:
+    """HOST:PORT to listen on, or `off`, which is None."""
+    if is_off(value):
+        return None
+    text = value.strip() if isinstance(value, str) else ""
+    host, colon, port = text.rpartition(":")
+    good = colon and port.isascii() and port.isdigit() and int(port) <= 65_535 and _LISTEN_HOST.fullmatch(host)
+    if not good:
+        raise Wrong(f"{shown(value)} is not an address to listen on", "write HOST:PORT such as 127.0.0.1:11480, or off")
+    return text
+
+
+def hosts(value: object) -> list[str]:
+    """Names of hosts: a list, or by comma or space."""
+    items = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) and _LISTEN_HOST.fullmatch(item) for item in items):
+        raise Wrong(f"{shown(value)} is not a list of host names", "write [keeper.example.org]")
+    return items
 
 
 def size(value: object) -> int:

@@ -96,6 +96,13 @@ class ConfigRejected(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebFailed(Change):
+    event: ClassVar[str] = "web.failed"
+    severity: ClassVar[Level] = "warning"
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerWaiting(Change):
     event: ClassVar[str] = "server.waiting"
     since_s: float

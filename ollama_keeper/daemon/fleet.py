@@ -215,7 +215,7 @@ class Fleet:
 
     def _begin(self, running: Running) -> None:
         name = running.config.address.name
-        running.task = self._task(owned(running.server.run(), name), name)
+        running.task = self._task(owned(running.server.run, name), name)
         for policy in running.config.policies:
             self._schedule(running.server, policy.model, policy.interval_s)
 

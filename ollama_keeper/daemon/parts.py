@@ -10,8 +10,10 @@ from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.report import Reports
-from ollama_keeper.server import Client
+from ollama_keeper.server import Client, Server
 from ollama_keeper.store import Store
+
+Servers = Callable[[], tuple[Server, ...]]
 
 
 class Broken(Exception):
@@ -32,6 +34,7 @@ class Parts:
 
     Attributes:
         client: makes the client of a server; raises ConfigError where one of its files cannot be used.
+        page: serves what is known of the servers for ever; a consumer, whose end is told and stops nothing.
         read: reads the configuration anew, as at the start; raises ConfigError; None where it cannot change.
         watch: of the configuration's file; None without one.
     """
@@ -42,16 +45,17 @@ class Parts:
     client: Callable[[ServerConfig], ClosingClient]
     read: Callable[[], Config] | None = None
     watch: FileWatch | None = None
+    page: Callable[[Servers], Awaitable[None]] | None = None
 
 
-async def owned(work: Awaitable[None], name: str) -> None:
-    """Runs an eternal task.
+async def owned(work: Callable[[], Awaitable[None]], name: str) -> None:
+    """Runs an eternal task; one that is cancelled before its first step was never begun.
 
     Raises:
         Broken: it ended, by whatever but a cancel.
     """
     try:
-        await work
+        await work()
     except asyncio.CancelledError:
         raise
     except BaseException as error:

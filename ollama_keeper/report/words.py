@@ -63,6 +63,10 @@ def _config(change: of.ConfigLoaded) -> str:
     return f"configuration {where}: {change.added} added, {change.removed} removed, {change.changed} changed"
 
 
+def _web(change: of.WebFailed) -> str:
+    return f"nothing is answered on {change.address}"
+
+
 def _rejected(change: of.ConfigRejected) -> str:
     place = ":".join(str(part) for part in (change.path, change.line, change.column) if part is not None)
     return _with("the new configuration is not used", place, change.key)
@@ -333,6 +337,7 @@ SENTENCES: dict[type[Change], Callable[[Any], str]] = {
     of.KeeperSummary: _summary,
     of.ConfigLoaded: _config,
     of.ConfigRejected: _rejected,
+    of.WebFailed: _web,
     of.ServerWaiting: _waiting,
     of.ServerUp: _up,
     of.ServerBusy: _busy,

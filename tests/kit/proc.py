@@ -211,7 +211,7 @@ class World:
 
     def environ(self, **variables: str) -> dict[str, str]:
         """The environment of a child: nothing of ours or of the user's but `variables`."""
-        return {**installed(), "HOME": str(self.home), **variables}
+        return {**installed(), "HOME": str(self.home), "OLLAMA_KEEPER_WEB__LISTEN": "off", **variables}
 
     def simulate(self, *flags: str, port: int = 0) -> Simulated:
         """A simulated server that listens."""

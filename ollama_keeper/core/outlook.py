@@ -1,0 +1,95 @@
+"""What the keeper does next with a model by itself, and when, as far as that is known now.
+
+For people to look at: nothing is decided by it. Whatever happens on the server before may change it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ollama_keeper.core.decide import Act, decide
+from ollama_keeper.core.holds import holds
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.ownership import Claim, claim
+from ollama_keeper.core.policy import OnExpire
+from ollama_keeper.core.reasons import State
+from ollama_keeper.core.turn import wants_load
+from ollama_keeper.core.wishes import Unwanted, ahead_s, not_to_be_kept
+
+
+class Step(StrEnum):
+    """What is done next."""
+
+    WARM = "warm"
+    PING = "ping"
+    REPIN = "repin"
+    PROBE = "probe"
+    UNLOAD = "unload"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The next step.
+
+    Attributes:
+        in_s: seconds until then, at least; None when it waits for something that has no time, such as its turn.
+    """
+
+    step: Step
+    in_s: float | None = None
+
+
+_STEPS = {
+    Act.PING: Step.PING,
+    Act.IDLE_TEST: Step.PING,
+    Act.KEEP: Step.REPIN,
+    Act.PROBE: Step.PROBE,
+    Act.UNLOAD: Step.UNLOAD,
+}
+
+
+def outlook(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:
+    """The next step of a model; None when nothing is foreseen."""
+    decision = decide(model, memory, now)
+    if decision.act in _STEPS:
+        return Next(_STEPS[decision.act], 0.0)
+    unwanted = not_to_be_kept(model, memory, now)
+    if unwanted is not None:
+        return _wanted_again(unwanted, model, now)
+    if wants_load(model, memory):
+        return _warm(model, memory, now)
+    return _ping(model, memory, now)
+
+
+def _wanted_again(unwanted: Unwanted, model: ModelMemory, now: Instant) -> Next | None:
+    if unwanted.until is None:
+        return None
+    left_s = (unwanted.until - now.wall).total_seconds()
+    if unwanted.state is State.OFF_HOURS:
+        return Next(Step.WARM, max(left_s - ahead_s(model), 0.0))
+    return Next(Step.RESUME, max(left_s, 0.0))
+
+
+def _warm(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:
+    """A warm once the last of its holds has ended; none where one ends only by an event."""
+    ends = [hold.until for hold in holds(model, memory, now)]
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return None
+    return Next(Step.WARM, max(*known, now.mono) - now.mono if known else None)
+
+
+def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:
+    """The ping that is due next: after `ping_every`, for a lease at half of its time at the latest."""
+    policy, listed = model.policy, model.listed
+    if listed is None or model.left_alone or claim(model, memory, now) is not Claim.OURS:
+        return None
+    if not policy.pins and policy.on_expire is OnExpire.RELEASE:
+        return None
+    dues: list[float] = []
+    if policy.ping_every_s is not None and model.touched is not None:
+        dues.append(policy.ping_every_s - now.since(model.touched))
+    if policy.lease_s is not None:
+        dues.append(memory.remaining_s(listed, now) - policy.lease_s / 2)
+    return Next(Step.PING, max(min(dues), 0.0)) if dues else None

@@ -1,0 +1,174 @@
+"""What is shown of servers and models: one place for `status`, the page and whoever asks for JSON.
+
+Plain values only: text, numbers, booleans and None, named as in the JSON document (`docs/status.schema.json`). Seconds
+end in `_s`, sizes in `_bytes`; an instant is RFC 3339 with seconds.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from ollama_keeper.core.facts import Listed
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.outlook import outlook
+from ollama_keeper.core.ownership import pinned
+from ollama_keeper.core.reasons import ServerState, State
+from ollama_keeper.core.states import resident, state_of
+
+VERSION = 1
+"""Of the document: raised when a key is taken away or comes to mean something else; keys may be added."""
+
+GUEST = "guest"
+FOREVER = "forever"
+
+READYZ: dict[State, bool | None] = {state: state in {State.READY, State.DEGRADED} for state in State}
+READYZ[State.OFF_HOURS] = None
+"""Whether a model in this state counts as ready; None: it is not asked (CONTRACT 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    """One server.
+
+    Attributes:
+        version: of Ollama, as it last told.
+        reason: why the last look failed; None when it did not.
+        since: when it entered its state.
+    """
+
+    name: str
+    state: str
+    version: str | None = None
+    reason: str | None = None
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One model on one server.
+
+    Attributes:
+        state: of a wanted model; `guest` for a resident model that is not wanted.
+        since: how long it has been so, as far as the keeper can tell: at the latest since it was started.
+        until: its expiry, `forever`, or None when not resident.
+        remaining_s: None for a pin, and when not resident.
+        next, next_s: what the keeper does next by itself, and in how many seconds; None where that is not known.
+    """
+
+    server: str
+    model: str
+    state: str
+    reason: str | None
+    resident: bool
+    required: bool
+    since: str | None = None
+    until: str | None = None
+    remaining_s: float | None = None
+    context_length: int | None = None
+    gpu_fraction: float | None = None
+    size_bytes: int | None = None
+    vram_bytes: int | None = None
+    next: str | None = None
+    next_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All servers, and of each its wanted models by rank, then its guests."""
+
+    version: int
+    servers: tuple[ServerRow, ...]
+    models: tuple[ModelRow, ...]
+
+
+def snapshot(memories: Iterable[ServerMemory], now: Instant) -> Status:
+    """Everything that is shown, at one moment."""
+    known = tuple(memories)
+    rows = tuple(row for memory in known for row in (*_wanted_rows(memory, now), *_guest_rows(memory, now)))
+    return Status(VERSION, tuple(server_row(memory) for memory in known), rows)
+
+
+def document(status: Status) -> dict[str, Any]:
+    """The JSON form."""
+    return {
+        "version": status.version,
+        "servers": [_plain(row) for row in status.servers],
+        "models": [_plain(row) for row in status.models],
+    }
+
+
+def server_row(memory: ServerMemory) -> ServerRow:
+    """One server."""
+    failure = memory.failure.value if memory.failure else None
+    return ServerRow(memory.server, memory.state.value, memory.version, failure, _written(memory.since.wall))
+
+
+def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRow:
+    """One wanted model."""
+    state, reason = state_of(model, memory, now)
+    coming = outlook(model, memory, now)
+    return ModelRow(
+        memory.server,
+        model.model,
+        state.value,
+        reason.value if reason else None,
+        resident=resident(model),
+        required=model.policy.required,
+        since=_written(since(model, memory, state).wall),
+        next=coming.step.value if coming else None,
+        next_s=round(coming.in_s, 1) if coming and coming.in_s is not None else None,
+        **_listed(model.listed, memory, now),
+    )
+
+
+def since(model: ModelMemory, memory: ServerMemory, state: State) -> Instant:
+    """When the model came to be as it is, as far as that is known; at the latest when the keeper began."""
+    load = memory.opened(model.model)
+    match state:
+        case State.UNKNOWN:
+            return memory.since if memory.state is ServerState.DOWN else memory.good or memory.born
+        case State.LOADING | State.STUCK if load is not None:
+            return load.since
+        case _ if model.present is not None:
+            return model.present.appeared
+    return model.departure.at if model.departure else memory.born
+
+
+def _wanted_rows(memory: ServerMemory, now: Instant) -> Iterable[ModelRow]:
+    return (model_row(model, memory, now) for model in memory.models)
+
+
+def _guest_rows(memory: ServerMemory, now: Instant) -> Iterable[ModelRow]:
+    for guest in memory.guests():
+        row = _listed(guest.listed, memory, now)
+        appeared = _written(guest.appeared.wall)
+        name = guest.listed.text
+        yield ModelRow(memory.server, name, GUEST, None, resident=True, required=False, since=appeared, **row)
+
+
+def _listed(listed: Listed | None, memory: ServerMemory, now: Instant) -> dict[str, Any]:
+    """What a look tells of a listed model; nothing of one that is not listed."""
+    if listed is None:
+        return {}
+    left_s = memory.remaining_s(listed, now)
+    return {
+        "until": FOREVER if pinned(left_s) else _written(listed.expires_at),
+        "remaining_s": None if pinned(left_s) else round(left_s, 1),
+        "context_length": listed.context_length,
+        "gpu_fraction": None if listed.gpu_fraction is None else round(listed.gpu_fraction, 3),
+        "size_bytes": listed.size,
+        "vram_bytes": listed.size_vram,
+    }
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")
+
+
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ServerRow, ModelRow)}
+
+
+def _plain(row: ServerRow | ModelRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _NAMES[type(row)]}

@@ -1,0 +1,80 @@
+"""The routes: `/livez`, `/readyz`, `/readyz/MODEL` and `/status`, answered from memory."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ServerMemory
+from ollama_keeper.core.readiness import Unready, unready, unready_of
+from ollama_keeper.core.view import document, snapshot
+from ollama_keeper.web.answers import Json, no, problem
+from ollama_keeper.web.guard import App, Guard
+from ollama_keeper.web.hosts import Hosts
+
+Memories = Callable[[], Iterable[ServerMemory]]
+Now = Callable[[], Instant]
+
+
+class Routes:
+    """Each route, a pure reading of what is known at the moment.
+
+    Args:
+        memories: what the daemon knows of its servers.
+    """
+
+    def __init__(self, memories: Memories, now: Now) -> None:
+        self._memories = memories
+        self._now = now
+
+    async def livez(self, _: Request) -> Response:
+        """That this is answered at all: the loop turns. Says nothing of Ollama."""
+        return PlainTextResponse("live\n")
+
+    async def readyz(self, _: Request) -> Response:
+        """Whether every required model can serve."""
+        return _readiness(unready(self._memories(), self._now()))
+
+    async def readyz_of(self, request: Request) -> Response:
+        """Whether one model can serve, on every server that is to keep it."""
+        found = unready_of(request.path_params["model"], self._memories(), self._now())
+        return problem(404, "no such model is kept here") if found is None else _readiness(found)
+
+    async def status(self, _: Request) -> Response:
+        """All servers and models; `docs/status.schema.json` describes it."""
+        return Json(document(snapshot(self._memories(), self._now())))
+
+
+def web_app(memories: Memories, now: Now, hosts: Hosts) -> App:
+    """The ASGI app."""
+    routes = Routes(memories, now)
+    inner = Starlette(
+        routes=[
+            Route("/livez", routes.livez),
+            Route("/readyz", routes.readyz),
+            Route("/readyz/{model:path}", routes.readyz_of),
+            Route("/status", routes.status),
+        ],
+        exception_handlers={HTTPException: _refused, Exception: _broken},
+    )
+    inner.router.redirect_slashes = False  # a redirect would repeat the Host of a stranger
+    return Guard(inner, hosts)
+
+
+def _readiness(models: tuple[Unready, ...]) -> Json:
+    status = HTTPStatus.SERVICE_UNAVAILABLE if models else HTTPStatus.OK
+    return Json({"ready": not models, "unready": [asdict(model) for model in models]}, status_code=status)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return no(error.status_code if isinstance(error, HTTPException) else 500)
+
+
+async def _broken(_: Request, _error: Exception) -> Response:
+    return no(500)

@@ -1,0 +1,74 @@
+"""Serves the surface from the daemon's own loop: a socket of our own, no signal handlers, nothing that ticks.
+
+It is a consumer: what goes wrong here is told, and neither stops the daemon nor delays a look.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from ollama_keeper.web.connection import LimitedConnection
+from ollama_keeper.web.guard import App
+
+CLOSE_S = 1.0
+BACKLOG = 128
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A listening socket that sends small answers at once.
+
+    Raises:
+        OSError: the address is taken, or not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class _Embedded(uvicorn.Server):
+    """Leaves signals to whoever runs the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None are captured."""
+        yield
+
+
+async def serve(app: App, bound: socket.socket) -> None:
+    """Answers until cancelled, then closes within a second."""
+    server = _Embedded(_settings(app))
+    task = asyncio.ensure_future(server.serve(sockets=[bound]))
+    try:
+        await asyncio.shield(task)
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(task, 2 * CLOSE_S)
+
+
+def _settings(app: App) -> uvicorn.Config:
+    kind: Any = LimitedConnection
+    return uvicorn.Config(
+        app,
+        http=kind,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(CLOSE_S),
+    )

@@ -1,0 +1,44 @@
+"""The status surface of a real keeper: addresses that are taken, and the health check of a container."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.kit.proc import World, free_port
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def taken() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]  # type: ignore[misc]
+
+
+def test_a_chosen_address_that_is_taken_ends_with_1_and_names_it(world: World, taken: int) -> None:
+    """FAULTS E6."""
+    done = world.do("run", "qwen3:8b", OLLAMA_KEEPER_WEB__LISTEN=f"127.0.0.1:{taken}")
+    assert done.code == 1
+    assert f"127.0.0.1:{taken} cannot be listened on" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_the_health_check_is_0_while_the_keeper_lives_and_1_after(world: World) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    keeper = world.run("run", "qwen3:8b", "--ollama", "http://127.0.0.1:9", OLLAMA_KEEPER_WEB__LISTEN=address)
+    keeper.until("server.waiting")
+    live = world.do("healthcheck", OLLAMA_KEEPER_WEB__LISTEN=address)
+    assert (live.code, live.out) == (0, "live\n")
+    keeper.close()
+    dead = world.do("healthcheck", "--url", f"http://{address}")
+    assert dead.code == 1
+    assert "not live" in dead.err
+
+
+def test_the_health_check_imports_no_click_and_no_http_library(world: World, tmp_path: Path) -> None:
+    done = world.do("healthcheck", OLLAMA_KEEPER_WEB__LISTEN="127.0.0.1:9", PYTHONPROFILEIMPORTTIME="1")
+    assert done.code == 1
+    assert not {"click", "http.client", "httpx", "starlette", "pydantic"} & {
+        line.rpartition("|")[2].strip() for line in done.err.splitlines()
+    }
