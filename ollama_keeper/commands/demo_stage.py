@@ -8,7 +8,8 @@ from ollama_keeper.core.names import parse_name
 from ollama_keeper.simulator import Kind, Settings, Simulator, StoredModel, make_model
 from ollama_keeper.simulator.state import SECOND
 
-GPU = 16 * 2**30
+GPU = 22 * 2**30
+ROOM = 3
 FIVE_MINUTES_S = 15
 """How long a request without keep_alive keeps a model: Ollama's five minutes, shortened as everything here."""
 DOWN_S = 0.8
@@ -21,7 +22,7 @@ class Stage:
     """A server with room for three of its four models."""
 
     def __init__(self) -> None:
-        settings = Settings(gpus=1, vram=GPU, keep_alive=FIVE_MINUTES_S * SECOND)
+        settings = Settings(gpus=1, vram=GPU, max_loaded_models=ROOM, keep_alive=FIVE_MINUTES_S * SECOND)
         self.simulator = Simulator(stored(), settings, registry=())
         self._deaths: list[Death] = []
         self._keys = {name: found.key for name in WANTED if (found := self.simulator.stored(parse_name(name)))}
