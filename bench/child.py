@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from statistics import median
 
 from tests.kit.proc import installed
 
@@ -20,6 +21,13 @@ def timed(command: list[str]) -> tuple[float, float]:
         msg = f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}"
         raise RuntimeError(msg)
     return took, usage.ru_utime + usage.ru_stime
+
+
+def medians(command: list[str], tries: int) -> tuple[float, float]:
+    """Medians of wall and CPU time of a command, in milliseconds; it runs once before, which fills the disk's cache."""
+    timed(command)
+    runs = [timed(command) for _ in range(tries)]
+    return median(wall for wall, _ in runs) * 1000, median(cpu for _, cpu in runs) * 1000
 
 
 def cpu_s(pid: int) -> float:
