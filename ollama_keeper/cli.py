@@ -151,6 +151,47 @@ def status(models: tuple[str, ...], config: Path | None, as_json: bool, **flags:
     sys.exit(command.status(config, models, _dotted(flags), as_json=as_json))
 
 
+@cli.command(epilog="Exit codes: 0 done; 1 some names are not kept here; 2 no daemon.")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--all", "everything", is_flag=True, help="All models.")
+@click.option("--for", "for_s", type=DURATION, metavar="TIME", help="So long, such as 2h (until resume).")
+@click.option("--unload", is_flag=True, help="Take them out of memory now; else the pin is lowered to 5m.")
+@click.option("--reason", "note", metavar="TEXT", help="Why; shown by status and in the log.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+def pause(models: tuple[str, ...], config: Path | None, **wishes: Any) -> None:
+    """Have the running keeper leave MODELs alone: to free the GPU for a game, or for good.
+
+    It survives a restart of the keeper, and ends by itself with --for.
+
+    \b
+    Examples:
+      ollama-keeper pause qwen3:8b --for 2h --unload --reason "a game"
+      ollama-keeper pause --all
+    """
+    from ollama_keeper.commands import control as command
+
+    sys.exit(command.pause(config, models, **wishes))
+
+
+@cli.command(epilog="Exit codes: 0 done; 1 some names are not kept here; 2 no daemon.")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+def resume(models: tuple[str, ...], config: Path | None) -> None:
+    """Have the running keeper keep MODELs again; all, where none is named."""
+    from ollama_keeper.commands import control as command
+
+    sys.exit(command.resume(config, models))
+
+
+@cli.command(epilog="Exit codes: 0 asked; 2 no daemon.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+def reload(config: Path | None) -> None:
+    """Have the running keeper read its configuration anew, as SIGHUP does."""
+    from ollama_keeper.commands import control as command
+
+    sys.exit(command.reload(config))
+
+
 @cli.command(epilog="Exit codes: 0 live; 1 not.")
 @click.option("--url", metavar="URL", help="Where it listens (web.listen; http://127.0.0.1:11480).")
 def healthcheck(url: str | None) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FRAME_S = 0.25
 NEWS_KEPT = 100
-TIMES = "Times are shortened: looks each 1 s, not 15 s; patience with others 3 s, not 60 s."
+TIMES = "Times are shortened: looks each 1 s, not 15 s; patience 3 s, not 60 s."
 FLUSH_S = 1.0
 
 
@@ -82,11 +82,11 @@ class Screen:
 
     def show_play(self, play: "Play", now: "Instant") -> None:
         """Draws the play as it stands."""
-        from ollama_keeper.commands.demo_words import LABELS, rows_of, side_of
+        from ollama_keeper.commands.demo_words import rows_of, side_of
 
         tallies, warmths = play.tallies(), play.warmths()
         kept, alone = (side_of(tally, warmth) for tally, warmth in zip(tallies, warmths, strict=True))
-        self.show(rows=rows_of(play.memory, now), labels=LABELS, kept=kept, alone=alone)
+        self.show(rows=rows_of(play.memory, now), kept=kept, alone=alone)
 
 
 def can_draw() -> bool:

@@ -3,6 +3,7 @@
 It imports no more than rich, so that the first picture is there before the rest of the program is loaded.
 """
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,7 +15,7 @@ from rich.text import Text
 Kind = Literal["mishap", "good", "bad", "note"]
 
 INDENT = 1
-HEAD_LINES, TABLE_LINES, TALLY_LINES, GAPS = 3, 5, 6, 4
+HEAD_LINES, TABLE_LINES, TALLY_LINES, GAPS = 3, 5, 6, 3
 LEAST_NEWS = 3
 WIDEST = 110
 STRIP_CELLS = 24
@@ -25,6 +26,7 @@ STATES = {
     **dict.fromkeys(("backing_off", "stuck", "missing", "refused"), "bold red"),
 }
 KINDS: dict[Kind, str] = {"mishap": "bold magenta", "good": "green", "bad": "yellow", "note": "dim"}
+LABELS = ("lost / came back", "time without a model", "users who waited")
 WARMTH = ("red", "yellow", "yellow", "green")
 
 
@@ -52,7 +54,7 @@ class Side:
     """What became of the models on one server.
 
     Attributes:
-        figures: cells below each other, beside those of the other server.
+        figures: in the order of `LABELS`; empty before it counts.
         warmth: how many models were resident, oldest first; empty before it counts.
     """
 
@@ -68,7 +70,6 @@ class Picture:
         length_s: how long the demo lasts; None until it is stopped.
         times: what was shortened, in words.
         rows: wanted models, then guests.
-        labels: of the figures.
         kept, alone: with the keeper, and without.
     """
 
@@ -78,7 +79,6 @@ class Picture:
     times: str = ""
     rows: tuple[Row, ...] = ()
     news: tuple[News, ...] = ()
-    labels: tuple[str, ...] = ()
     kept: Side = field(default_factory=Side)
     alone: Side = field(default_factory=Side)
 
@@ -112,7 +112,7 @@ def draw(picture: Picture, *, width: int, height: int, marks: Marks) -> Renderab
         Text(),
         _models(picture.rows, width),
         Text(),
-        *_news(picture.news, lines, marks),
+        *_news(picture.news, lines, width, marks),
         Text(),
         _tally(picture, width, marks),
         _line("Ctrl-C ends the demo. Keep your own models:  ollama-keeper run MODEL", "dim"),
@@ -129,7 +129,7 @@ def _head(picture: Picture, width: int) -> Iterable[Text]:
     line.append(" " * max(width - len(title) - len(right), 2))
     line.append(right, "dim")
     yield line
-    yield _line("A simulated Ollama with room for 3 of 4 models. Every few seconds something goes wrong.")
+    yield _line("A simulated Ollama with room for 3 of 4 models, and a mishap every few seconds.")
     yield _line(picture.times, "dim")
 
 
@@ -148,15 +148,20 @@ def _models(rows: Sequence[Row], width: int) -> Table:
     return table
 
 
-def _news(news: Sequence[News], lines: int, marks: Marks) -> Iterable[Text]:
-    """The latest at the bottom; what it is about is in view however many there are."""
-    latest = news[-lines:]
-    for one in latest:
-        line = _line(f"{_clock(one.at_s):>5} ", "dim")
-        line.append(f"{getattr(marks, one.kind)} {one.text}", KINDS[one.kind])
-        yield line
-    for _ in range(lines - len(latest)):
+def _news(news: Sequence[News], lines: int, width: int, marks: Marks) -> Iterable[Text]:
+    """The latest, the last at the bottom; a long one has a second line."""
+    told = [line for one in news[-lines:] for line in _wrapped(one, width, marks)][-lines:]
+    yield from told
+    for _ in range(lines - len(told)):
         yield Text()
+
+
+def _wrapped(one: News, width: int, marks: Marks) -> Iterable[Text]:
+    first = f"{_clock(one.at_s):>5} {getattr(marks, one.kind)} "
+    parts = textwrap.wrap(one.text, max(width - len(first), 20)) or [""]
+    for place, part in enumerate(parts):
+        line = _line(f"{first[:6] if place == 0 else '':6}", "dim")
+        yield line.append(f"{first[6:] if place == 0 else '  '}{part}", KINDS[one.kind])
 
 
 def _tally(picture: Picture, width: int, marks: Marks) -> Table:
@@ -164,21 +169,21 @@ def _tally(picture: Picture, width: int, marks: Marks) -> Table:
     label, side = 20, max((width - 20 - 4) // 2, 8)
     table.add_column("SO FAR", width=label)
     table.add_column("with ollama-keeper", width=side, header_style="bold green")
-    table.add_column("without: nobody reloads", width=side, header_style="bold red")
-    cells = min(side - 1, STRIP_CELLS)
-    table.add_row("models resident", _strip(picture.kept, marks, cells), _strip(picture.alone, marks, cells))
-    blank = ("",) * len(picture.labels)
-    columns = zip(picture.labels, picture.kept.figures or blank, picture.alone.figures or blank, strict=True)
+    table.add_column("without, same mishaps", width=side, header_style="bold red")
+    table.add_row("models in memory", _strip(picture.kept, marks, side), _strip(picture.alone, marks, side))
+    blank = ("",) * len(LABELS)
+    columns = zip(LABELS, picture.kept.figures or blank, picture.alone.figures or blank, strict=True)
     for name, kept, alone in columns:
         table.add_row(name, Text(kept), Text(alone))
     return table
 
 
-def _strip(side: Side, marks: Marks, cells: int) -> Text:
+def _strip(side: Side, marks: Marks, width: int) -> Text:
+    """The last minute as a strip, and the last of it in figures."""
     strip = Text()
-    for level in side.warmth[-cells:]:
+    for level in side.warmth[-min(width - 4, STRIP_CELLS) :]:
         strip.append(marks.levels[level], WARMTH[level])
-    return strip
+    return strip.append(f" {side.warmth[-1]}/3") if side.warmth else strip
 
 
 def _columns() -> Table:

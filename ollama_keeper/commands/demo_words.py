@@ -1,6 +1,6 @@
 """The demo in words: rows of models, what happened, figures, and the two lines at the end."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from ollama_keeper.commands.demo_tally import Tally
 from ollama_keeper.commands.demo_view import Kind, News, Row, Side
@@ -11,15 +11,19 @@ from ollama_keeper.core.holds import holds, in_the_way
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.ownership import pinned, shares_our_load
-from ollama_keeper.core.reasons import ServerState, State, StateReason
+from ollama_keeper.core.reasons import Cause, ServerState, State, StateReason
 from ollama_keeper.core.states import state_of
 from ollama_keeper.core.units import show_duration
 from ollama_keeper.report.phrases import why
 from ollama_keeper.report.words import sentence
 
-LABELS = ("lost / came back", "time without a model", "questions that waited")
-DETAILS = ("server", "expires_at", "last_seen_s", "size_bytes", "vram_bytes", "context_length", "context_length_before")
-"""What a short line does without."""
+DETAILS = {
+    of.ModelLost: ("server", "state", "expires_at", "last_seen_s", "grace_s"),
+    of.ModelReady: ("server", "cause", "size_bytes", "vram_bytes", "context_length"),
+    of.ModelYielding: ("server", "since_s"),
+    of.ModelReloaded: ("server", "context_length_before"),
+}
+"""What a short line does without; of other events of a model, the server."""
 UNTOLD = (of.KeeperStarted, of.KeeperStopping, of.KeeperStopped, of.ConfigLoaded, of.KeeperSummary)
 GOOD = (of.ModelReady, of.ModelRepinned, of.ServerUp, of.ServerRecovered, of.BreakerClosed)
 
@@ -44,29 +48,21 @@ def news_of(change: Change, at_s: float) -> News | None:
 
 
 def side_of(tally: Tally, warmth: tuple[int, ...]) -> Side:
-    """The figures of one server, in the order of `LABELS`."""
+    """The figures of one server."""
     if not tally.watched_s:
         return Side()
-    figures = (
-        f"{tally.losses} / {tally.healed}",
-        f"{tally.cold_share:.0%}  ({show_duration(round(tally.cold_s))} of {show_duration(round(tally.watched_s))})",
-        f"{tally.waited} of {tally.asked}",
-    )
-    return Side(figures, warmth)
+    cold = f"{tally.cold_share:.0%}  ({show_duration(round(tally.cold_s))})"
+    return Side((f"{tally.losses} / {tally.healed}", cold, f"{tally.waited} of {tally.asked}"), warmth)
 
 
 def closing(kept: Tally, alone: Tally) -> tuple[str, str]:
     """What came of it, in two lines."""
-    return (
-        f"with ollama-keeper:  {_told(kept)}",
-        f"without:             {_told(alone)}",
-    )
+    return f"with ollama-keeper  {_told(kept)}", f"without             {_told(alone)}"
 
 
 def _told(tally: Tally) -> str:
-    lost = f"{tally.losses} lost, {tally.healed} came back"
-    cold = f"{show_duration(round(tally.cold_s))} of {show_duration(round(tally.watched_s))} cold"
-    return f"{lost}, {cold} ({tally.cold_share:.0%}), {tally.waited} of {tally.asked} questions waited"
+    back = f"{tally.losses} lost, {tally.healed} back"
+    return f"{back}; cold {tally.cold_share:.0%} of the time; {tally.waited} of {tally.asked} users waited"
 
 
 # --- one model --------------------------------------------------------------------------------------------------------
@@ -108,7 +104,9 @@ def _time_left(listed: Listed, memory: ServerMemory, now: Instant) -> str:
 
 
 def _short(change: Change) -> Change:
-    """The same with less: a server's own events keep its name."""
-    here = {field.name for field in fields(change)}
-    drop = {name for name in DETAILS if name in here and (name != "server" or change.model)}
-    return replace(change, **dict.fromkeys(drop, None))
+    """The same with less; a server's own events keep its name."""
+    drop = DETAILS.get(type(change), ("server",) if change.model else ())
+    shorter: Change = replace(change, **dict.fromkeys(drop, None))
+    if isinstance(shorter, of.ModelReady) and change.cause is Cause.FIRST_SEEN:
+        return replace(shorter, outage_s=None)
+    return shorter

@@ -22,10 +22,9 @@ from ollama_keeper.commands.start import (
     complain,
     configuration,
 )
-from ollama_keeper.commands.surface import AddressTaken, page_of
+from ollama_keeper.commands.surface import AddressTaken, pages_of
 from ollama_keeper.config import Config, load
 from ollama_keeper.config.watch import FileWatch
-from ollama_keeper.core.changes import WebFailed
 from ollama_keeper.daemon import Broken, Daemon, Parts
 from ollama_keeper.errors import ConfigError
 from ollama_keeper.report import Reports
@@ -66,14 +65,11 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     store = open_store(config.state_dir, report=lambda change: reports.take(change, clock.now().wall))
     watch = FileWatch(config.path) if config.path else None
     try:
-        page = page_of(config.web, clock)
+        pages = tuple(pages_of(config.web, clock, failed=lambda change: reports.take(change, clock.now().wall)))
     except AddressTaken as taken:
-        if config.web.chosen:
-            click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
-            return EXIT_SOME_NOT
-        page = None
-        reports.take(WebFailed(address=taken.address, hint=f"{taken.why}; going on without it"), clock.now().wall)
-    parts = Parts(reports, store, clock, client=client, read=read, watch=watch, page=page)
+        click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
+        return EXIT_SOME_NOT
+    parts = Parts(reports, store, clock, client=client, read=read, watch=watch, pages=pages)
     code = EXIT_OK
     try:
         daemon = Daemon(config, parts)

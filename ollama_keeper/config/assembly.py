@@ -26,7 +26,12 @@ def assembled(
     servers = tuple(Server(site.address, policies(wishes, site, sites), site.budget) for site in sites.sites)
     log = LogSettings(settings.log.level, settings.log.format)
     listen_is_chosen = "listen" in settings.web.model_fields_set
-    web = WebSettings(settings.web.listen, tuple(settings.web.allowed_hosts), chosen=listen_is_chosen)
+    web = WebSettings(
+        listen=settings.web.listen,
+        allowed_hosts=tuple(settings.web.allowed_hosts),
+        chosen=listen_is_chosen,
+        socket=_socket(merged, environ),
+    )
     return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path, web), mistakes
 
 
@@ -40,6 +45,14 @@ def nothing_to_keep(merged: Merged, config: Config, mistakes: Sequence[Mistake])
         names = ", ".join(server.address.name for server in config.servers)
         return (place.mistake(f"none of them is for {names}", "name one, ollama-keeper run qwen3:8b"),)
     return (place.mistake("names no model", "write models: [qwen3:8b], or ollama-keeper run qwen3:8b"),)
+
+
+def _socket(merged: Merged, environ: Mapping[str, str]) -> Path | None:
+    """Where commands are taken: as written, else beside what systemd, the session or the state file lies in."""
+    if "socket" in merged.settings.web.model_fields_set:
+        text = merged.settings.web.socket
+        return places.expanded(text, merged.folder_of(("web", "socket")), environ) if text else None
+    return places.control_socket(environ, _state_dir(merged, environ))
 
 
 def _state_dir(merged: Merged, environ: Mapping[str, str]) -> Path | None:

@@ -21,11 +21,15 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """Where the status surface listens: `listen` is HOST:PORT, or None; `chosen` by the operator, not by default."""
+    """Where the status surface listens: `listen` is HOST:PORT, or None; `chosen` by the operator, not by default.
+
+    `socket` takes commands; None takes none.
+    """
 
     listen: str | None = "127.0.0.1:11480"
     allowed_hosts: tuple[str, ...] = ()
     chosen: bool = False
+    socket: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,12 +96,16 @@ def _servers() -> str:
 
 
 def _table(name: str, table: type[BaseModel]) -> str:
+    keys = {key: f"{key}: {_shown(field)}" for key, field in table.model_fields.items()}
+    width = max(map(len, keys.values())) + 2
     lines = [f"\n{_comment(str(Settings.model_fields[name].description))}#{name}:"]
-    width = max(len(f"{key}: {field.default}") for key, field in table.model_fields.items()) + 2
-    lines += [
-        f"#  {f'{key}: {field.default}':<{width}} # {field.description}" for key, field in table.model_fields.items()
-    ]
+    lines += [f"#  {keys[key]:<{width}} # {field.description}" for key, field in table.model_fields.items()]
     return "\n".join(lines) + "\n"
+
+
+def _shown(field: FieldInfo) -> str:
+    """The default of a key, or an example where it has none."""
+    return _yaml(field.default if field.default is not None else (field.examples or [None])[0])
 
 
 def _comment(text: str) -> str:

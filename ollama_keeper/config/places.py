@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 NAME = "ollama-keeper"
+SOCKET = "control.sock"
 FILE = "config.yaml"
 
 
@@ -43,6 +44,15 @@ def state_dir(environ: Mapping[str, str], *, platform: str = sys.platform) -> Pa
     if platform == "darwin":
         return _home(environ) / "Library" / "Application Support" / NAME
     return _home(environ) / ".local" / "state" / NAME
+
+
+def control_socket(environ: Mapping[str, str], state_dir: Path | None) -> Path | None:
+    """Where the daemon takes commands, unless the configuration says otherwise; None where nothing fits."""
+    if given := environ.get("RUNTIME_DIRECTORY"):
+        return Path(given.split(":")[0]) / SOCKET
+    if base := _absolute(environ, "XDG_RUNTIME_DIR"):
+        return base / NAME / SOCKET
+    return state_dir / SOCKET if state_dir else None
 
 
 def expanded(text: str, base: Path, environ: Mapping[str, str]) -> Path:

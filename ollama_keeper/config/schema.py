@@ -223,6 +223,9 @@ class Web(Table):
     listen: Annotated[str | None, BeforeValidator(values.listen_or_off), _text()] = _key(
         "127.0.0.1:11480", "HOST:PORT to answer on, or off; it only reads"
     )
+    socket: PathOrOff = _unset(
+        "the unix socket, mode 0600, that pause, resume and reload use; or off", "/run/ollama-keeper/control.sock"
+    )
     allowed_hosts: Annotated[list[str], BeforeValidator(values.hosts)] = _key(
         [], "further names that it may be asked by, beside loopback and the address listened on"
     )

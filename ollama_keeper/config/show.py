@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ollama_keeper.config.effective import Config, Server
+from ollama_keeper.config.effective import Config, Server, WebSettings
 from ollama_keeper.config.hours import written
 from ollama_keeper.config.schema import Settings
 from ollama_keeper.config.urls import DEFAULT_URL, default_name
@@ -41,7 +41,11 @@ def show(config: Config) -> str:
         "models": [_model(policy, servers, of=len(config.servers)) for policy, servers in _wanted(config)],
         "shutdown_grace": config_duration(config.shutdown_grace_s),
         "state_dir": str(config.state_dir) if config.state_dir else "off",
-        "web": {"listen": config.web.listen or "off", "allowed_hosts": list(config.web.allowed_hosts)},
+        "web": {
+            "listen": config.web.listen or "off",
+            "socket": str(config.web.socket or "off"),
+            "allowed_hosts": list(config.web.allowed_hosts),
+        },
         "log": {"level": config.log.level, "format": config.log.format},
     }
     source = f"# from {config.path}" if config.path else "# from defaults, variables and flags, without a file"
@@ -120,6 +124,10 @@ def _server(server: Server) -> dict[str, Any]:
         "budget": _budget(server.budget),
     }
     return {key: value for key, value in told.items() if value}
+
+
+def _web(web: WebSettings) -> dict[str, Any]:
+    return {"listen": web.listen or "off", "socket": str(web.socket or "off"), "allowed_hosts": list(web.allowed_hosts)}
 
 
 def _budget(budget: Budget | None) -> dict[str, Any]:

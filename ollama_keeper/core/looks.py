@@ -192,7 +192,7 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
         expires_at=left.listed.expires_at,
         last_seen_s=now.since(gone.last_seen) if gone.last_seen else None,
         grace_s=gone.grace_s or None,
-        hint="ollama-keeper leaves it alone for a while in case somebody unloaded it on purpose"
+        hint=f"left alone for a while in case it was on purpose; for longer: ollama-keeper pause {model.model}"
         if gone.grace_s
         else None,
     )

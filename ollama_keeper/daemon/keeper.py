@@ -1,7 +1,7 @@
 """`Daemon`: start, run, reload, drain, stop, each a named step."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ from ollama_keeper.core.changes import (
 from ollama_keeper.core.facts import Paused, Resumed
 from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.daemon.fleet import Fleet, wanted
-from ollama_keeper.daemon.parts import Parts, Servers, owned
+from ollama_keeper.daemon.parts import Page, Parts, owned
 from ollama_keeper.daemon.pulse import Pulse
 from ollama_keeper.errors import ConfigError, Mistake
 from ollama_keeper.server import Server
@@ -100,8 +100,7 @@ class Daemon:
                 group.create_task(owned(self._pulse.beat, "pulse")),
                 group.create_task(owned(self._watch_config, "configuration")),
             ]
-            if self._parts.page is not None:
-                eternal.append(group.create_task(self._show(self._parts.page), name="page"))
+            eternal += [group.create_task(self._show(address, page)) for address, page in self._parts.pages]
             await self._stop.wait()
             self._take(KeeperStopping(signal=self._signal))
             for task in eternal:
@@ -110,12 +109,11 @@ class Daemon:
         uptime_s = self._parts.clock.now().since(self._started)
         self._take(KeeperStopped(uptime_s=uptime_s, loads_abandoned=abandoned))
 
-    async def _show(self, page: Callable[[Servers], Awaitable[None]]) -> None:
-        """Serves the page; one that dies is told of, and stops nothing else."""
+    async def _show(self, address: str, page: Page) -> None:
+        """Serves a page; one that dies is told of, and stops nothing else."""
         try:
-            await page(lambda: self.servers)
+            await page(self)
         except Exception as error:  # noqa: BLE001 - the one guard around a consumer (DESIGN 3.4)
-            address = self._config.web.listen or ""
             self._take(WebFailed(address=address, hint=f"{type(error).__name__}: {error}; the keeper goes on without"))
 
     # --- the configuration --------------------------------------------------------------------------------------------

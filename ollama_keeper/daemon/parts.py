@@ -12,8 +12,19 @@ from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.report import Reports
 from ollama_keeper.server import Client, Server
 from ollama_keeper.store import Store
+from ollama_keeper.web.commanded import Commanded
 
-Servers = Callable[[], tuple[Server, ...]]
+
+class Desk(Commanded, Protocol):
+    """What a page is given: what is known, and what can be told."""
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """The servers at work."""
+        ...
+
+
+Page = Callable[[Desk], Awaitable[None]]
 
 
 class Broken(Exception):
@@ -34,7 +45,8 @@ class Parts:
 
     Attributes:
         client: makes the client of a server; raises ConfigError where one of its files cannot be used.
-        page: serves what is known of the servers for ever; a consumer, whose end is told and stops nothing.
+        pages: each with its address: serve for ever what is known, or take commands; consumers, whose end is told and
+            stops nothing.
         read: reads the configuration anew, as at the start; raises ConfigError; None where it cannot change.
         watch: of the configuration's file; None without one.
     """
@@ -45,7 +57,7 @@ class Parts:
     client: Callable[[ServerConfig], ClosingClient]
     read: Callable[[], Config] | None = None
     watch: FileWatch | None = None
-    page: Callable[[Servers], Awaitable[None]] | None = None
+    pages: tuple[tuple[str, Page], ...] = ()
 
 
 async def owned(work: Callable[[], Awaitable[None]], name: str) -> None:

@@ -38,12 +38,25 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 class _Embedded(uvicorn.Server):
-    """Leaves signals to whoever runs the loop."""
+    """Leaves signals to whoever runs the loop, and sleeps until the end: uvicorn's own wakes ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """None are captured."""
         yield
+
+    async def main_loop(self) -> None:
+        """Until `end`."""
+        await self._ending.wait()
+
+    def end(self) -> None:
+        """Lets `serve` close what is open, and return."""
+        self.should_exit = True
+        self._ending.set()
 
 
 async def serve(app: App, bound: socket.socket) -> None:
@@ -53,7 +66,7 @@ async def serve(app: App, bound: socket.socket) -> None:
     try:
         await asyncio.shield(task)
     finally:
-        server.should_exit = True
+        server.end()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(task, 2 * CLOSE_S)
 
@@ -67,8 +80,10 @@ def _settings(app: App) -> uvicorn.Config:
         lifespan="off",
         interface="asgi3",
         log_config=None,
+        log_level="error",  # else each stranger who speaks no HTTP is a line of the log
         access_log=False,
         server_header=False,
+        date_header=False,  # it is brought up to date by the tick that there is not
         proxy_headers=False,
         timeout_graceful_shutdown=int(CLOSE_S),
     )

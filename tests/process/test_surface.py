@@ -26,7 +26,7 @@ def test_a_chosen_address_that_is_taken_ends_with_1_and_names_it(world: World, t
 
 def test_the_health_check_is_0_while_the_keeper_lives_and_1_after(world: World) -> None:
     address = f"127.0.0.1:{free_port()}"
-    keeper = world.run("run", "qwen3:8b", "--ollama", "http://127.0.0.1:9", OLLAMA_KEEPER_WEB__LISTEN=address)
+    keeper = world.run("qwen3:8b", "--ollama", "http://127.0.0.1:9", OLLAMA_KEEPER_WEB__LISTEN=address)
     keeper.until("server.waiting")
     live = world.do("healthcheck", OLLAMA_KEEPER_WEB__LISTEN=address)
     assert (live.code, live.out) == (0, "live\n")

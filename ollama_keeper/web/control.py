@@ -1,0 +1,156 @@
+"""Commands to a running daemon, over a unix socket that only its own user can open: pause, resume, reload.
+
+`POST /pause` and `/resume` take a JSON object with `models` (all where empty) and `by`; a pause also `for_s`, `note`
+and `unload`. The answer names the models that were meant, and the names that mean none.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ollama_keeper.web.answers import Json, problem
+from ollama_keeper.web.commanded import Commanded, Meant
+
+LARGEST_BODY = 64 * 1024
+LONGEST_S = 366 * 86_400.0
+LONGEST_NOTE = 200
+MODE = 0o600
+
+
+class BadCommand(ValueError):
+    """A body that is no command; the text says why."""
+
+
+class Desk:
+    """Takes commands for one daemon."""
+
+    def __init__(self, daemon: Commanded) -> None:
+        self._daemon = daemon
+
+    async def pause(self, request: Request) -> Response:
+        """Leaves models alone for a while."""
+        body = await _body(request)
+        meant = self._daemon.pause(
+            _models(body),
+            by=_text(body, "by") or "somebody",
+            for_s=_seconds(body),
+            note=_text(body, "note"),
+            unload=body.get("unload") is True,
+        )
+        return _told(meant)
+
+    async def resume(self, request: Request) -> Response:
+        """Keeps models again."""
+        body = await _body(request)
+        return _told(self._daemon.resume(_models(body), by=_text(body, "by") or "somebody"))
+
+    async def reload(self, _: Request) -> Response:
+        """Reads the configuration anew; what came of it is in the log."""
+        self._daemon.ask_to_reload()
+        return Json({"asked": True})
+
+
+def control_app(daemon: Commanded) -> Starlette:
+    """The ASGI app of the socket."""
+    desk = Desk(daemon)
+    return Starlette(
+        routes=[
+            Route("/pause", desk.pause, methods=["POST"]),
+            Route("/resume", desk.resume, methods=["POST"]),
+            Route("/reload", desk.reload, methods=["POST"]),
+        ],
+        exception_handlers={BadCommand: _refused},
+    )
+
+
+def control_socket(path: Path) -> socket.socket:
+    """A listening unix socket that only this user can open; one that was left behind is taken away.
+
+    Raises:
+        OSError: it cannot be made there, or another daemon listens on it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_socket() and not _answered(path):
+        path.unlink()
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        bound.bind(str(path))
+        path.chmod(MODE)
+        bound.listen()
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+@contextmanager
+def removed(path: Path) -> Iterator[None]:
+    """Takes the socket's file away at the end."""
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    if int(request.headers.get("content-length") or 0) > LARGEST_BODY:
+        msg = "too large"
+        raise BadCommand(msg)
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        msg = "not a JSON object"
+        raise BadCommand(msg)
+    return body
+
+
+def _models(body: dict[str, Any]) -> list[str]:
+    models = body.get("models", [])
+    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+        msg = "models is not a list of names"
+        raise BadCommand(msg)
+    return models
+
+
+def _text(body: dict[str, Any], key: str) -> str | None:
+    text = body.get(key)
+    return (
+        "".join(sign for sign in text if sign.isprintable())[:LONGEST_NOTE] or None if isinstance(text, str) else None
+    )
+
+
+def _seconds(body: dict[str, Any]) -> float | None:
+    seconds = body.get("for_s")
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_S:
+        msg = "for_s is not a number of seconds up to a year"
+        raise BadCommand(msg)
+    return float(seconds)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return problem(400, str(error))
+
+
+def _told(meant: Meant) -> Json:
+    return Json({"models": list(meant.models), "unknown": list(meant.unknown)})
