@@ -11,6 +11,7 @@ import sys
 DEFAULT = "127.0.0.1:11480"
 VARIABLE = "OLLAMA_KEEPER_WEB__LISTEN"
 TIMEOUT_S = 2.5
+LAST_PORT = 65_535
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - listened on, not asked
 
 EXIT_LIVE, EXIT_NOT = 0, 1
@@ -18,24 +19,29 @@ EXIT_LIVE, EXIT_NOT = 0, 1
 
 def healthcheck(url: str | None) -> int:
     """Asks, prints one line, and gives 0 or 1."""
-    asked = (url or os.environ.get(VARIABLE) or DEFAULT).removeprefix("http://").rstrip("/")
+    asked = (url or os.environ.get(VARIABLE) or DEFAULT).strip().removeprefix("http://").rstrip("/")
+    host, _, port = asked.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) <= LAST_PORT):
+        return _not_live(asked, "not HOST:PORT")
     try:
-        answer = _answer(asked)
-    except (OSError, ValueError) as error:
-        return _not_live(asked, str(error) or type(error).__name__)
+        answer = _answer(host.strip("[]"), int(port))
+    except OSError as error:
+        return _not_live(asked, error.strerror or str(error) or type(error).__name__)
     if not answer.startswith(b"HTTP/1.1 200 "):
-        return _not_live(asked, answer[:40].decode("ascii", "replace") or "no answer")
+        line = answer.decode("ascii", "replace").partition("\r\n")[0]
+        return _not_live(asked, line if line.isprintable() and line else "no answer of ours")
     sys.stdout.write("live\n")
     return EXIT_LIVE
 
 
-def _answer(address: str) -> bytes:
+def _answer(host: str, port: int) -> bytes:
     """The beginning of what `/livez` answers."""
-    host, _, port = address.rpartition(":")
-    host = ANY.get(host.strip("[]"), host.strip("[]"))
+    host = ANY.get(host, host)
     named = f"[{host}]" if ":" in host else host
-    with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
-        connection.sendall(f"GET /livez HTTP/1.1\r\nHost: {named}:{port}\r\nConnection: close\r\n\r\n".encode("ascii"))
+    with socket.create_connection((host, port), timeout=TIMEOUT_S) as connection:
+        connection.sendall(
+            f"GET /livez HTTP/1.1\r\nHost: {named}:{port}\r\nConnection: close\r\n\r\n".encode("ascii", "replace")
+        )
         return connection.recv(64)
 
 

@@ -6,7 +6,7 @@ For people to look at: nothing is decided by it. Whatever happens on the server 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ollama_keeper.core.decide import Act, decide
+from ollama_keeper.core.decide import Act, Why, decide
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
@@ -59,7 +59,9 @@ def outlook(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | No
         return _wanted_again(unwanted, model, now)
     if wants_load(model, memory):
         return _warm(model, memory, now)
-    return _ping(model, memory, now)
+    if decision.why is Why.BEHIND_LOAD and claim(model, memory, now) is not Claim.OURS:
+        return None
+    return _ping(model, memory, now) if decision.why in {Why.NOT_DUE, Why.BEHIND_LOAD} else None
 
 
 def _wanted_again(unwanted: Unwanted, model: ModelMemory, now: Instant) -> Next | None:
@@ -83,9 +85,7 @@ def _warm(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None
 def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:
     """The ping that is due next: after `ping_every`, for a lease at half of its time at the latest."""
     policy, listed = model.policy, model.listed
-    if listed is None or model.left_alone or claim(model, memory, now) is not Claim.OURS:
-        return None
-    if not policy.pins and policy.on_expire is OnExpire.RELEASE:
+    if listed is None or (not policy.pins and policy.on_expire is OnExpire.RELEASE):
         return None
     dues: list[float] = []
     if policy.ping_every_s is not None and model.touched is not None:

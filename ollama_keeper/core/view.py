@@ -86,7 +86,7 @@ class Status:
 def snapshot(memories: Iterable[ServerMemory], now: Instant) -> Status:
     """Everything that is shown, at one moment."""
     known = tuple(memories)
-    rows = tuple(row for memory in known for row in (*_wanted_rows(memory, now), *_guest_rows(memory, now)))
+    rows = tuple(row for memory in known for row in model_rows(memory, now))
     return Status(VERSION, tuple(server_row(memory) for memory in known), rows)
 
 
@@ -103,6 +103,11 @@ def server_row(memory: ServerMemory) -> ServerRow:
     """One server."""
     failure = memory.failure.value if memory.failure else None
     return ServerRow(memory.server, memory.state.value, memory.version, failure, _written(memory.since.wall))
+
+
+def model_rows(memory: ServerMemory, now: Instant) -> tuple[ModelRow, ...]:
+    """The models of one server: the wanted ones by rank, then the guests."""
+    return (*(model_row(model, memory, now) for model in memory.models), *_guest_rows(memory, now))
 
 
 def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRow:
@@ -134,10 +139,6 @@ def since(model: ModelMemory, memory: ServerMemory, state: State) -> Instant:
         case _ if model.present is not None:
             return model.present.appeared
     return model.departure.at if model.departure else memory.born
-
-
-def _wanted_rows(memory: ServerMemory, now: Instant) -> Iterable[ModelRow]:
-    return (model_row(model, memory, now) for model in memory.models)
 
 
 def _guest_rows(memory: ServerMemory, now: Instant) -> Iterable[ModelRow]:

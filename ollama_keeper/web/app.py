@@ -1,5 +1,6 @@
 """The routes: `/livez`, `/readyz`, `/readyz/MODEL` and `/status`, answered from memory."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from http import HTTPStatus
@@ -13,7 +14,7 @@ from starlette.routing import Route
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.readiness import Unready, unready, unready_of
-from ollama_keeper.core.view import document, snapshot
+from ollama_keeper.core.view import VERSION, ModelRow, Status, document, model_rows, server_row
 from ollama_keeper.web.answers import Json, no, problem
 from ollama_keeper.web.guard import App, Guard
 from ollama_keeper.web.hosts import Hosts
@@ -47,8 +48,16 @@ class Routes:
         return problem(404, "no such model is kept here") if found is None else _readiness(found)
 
     async def status(self, _: Request) -> Response:
-        """All servers and models; `docs/status.schema.json` describes it."""
-        return Json(document(snapshot(self._memories(), self._now())))
+        """All servers and models, as they are at this moment; `docs/status.schema.json` describes it.
+
+        At 1,000 models this takes longer than a look may be late, so others have their turn after each server.
+        """
+        memories, now = tuple(self._memories()), self._now()
+        rows: list[ModelRow] = []
+        for memory in memories:
+            rows += model_rows(memory, now)
+            await asyncio.sleep(0)
+        return Json(document(Status(VERSION, tuple(map(server_row, memories)), tuple(rows))))
 
 
 def web_app(memories: Memories, now: Now, hosts: Hosts) -> App:
