@@ -447,4 +447,6 @@ def _look_failed(error: OllamaError) -> LookFailed:
 
 
 def _detail(error: OllamaError) -> str:
-    return error.hint or error.detail
+    """What was said, and what can be done about it; what the hint tells already is not told twice."""
+    said = "" if error.detail and error.detail in error.hint else error.detail
+    return "; ".join(part for part in (said, error.hint) if part)

@@ -24,6 +24,7 @@ LIMIT_S = 15.0
 POLL_S = 0.02
 OUR_VARIABLES = ("OLLAMA", "XDG_", "NO_COLOR", "JOURNAL_STREAM", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "HOME")
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"  # with it, each start compiles all of our modules, which doubles its time
+QUIET = {"OLLAMA_KEEPER_WEB__LISTEN": "off", "OLLAMA_KEEPER_WEB__SOCKET": "off"}
 
 Event = dict[str, Any]
 Kind = TypeVar("Kind", bound="Child")
@@ -196,10 +197,16 @@ class Simulated(Child):
 
 
 class World:
-    """A home directory without a configuration, and the processes that live in it until the block ends."""
+    """A home directory without a configuration, and the processes that live in it until the block ends.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: an empty folder.
+        variables: the environment that all of them have in common.
+    """
+
+    def __init__(self, home: Path, **variables: str) -> None:
         self.home = home
+        self._variables = variables
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -211,7 +218,7 @@ class World:
 
     def environ(self, **variables: str) -> dict[str, str]:
         """The environment of a child: nothing of ours or of the user's but `variables`."""
-        return {**installed(), "HOME": str(self.home), "OLLAMA_KEEPER_WEB__LISTEN": "off", **variables}
+        return {**installed(), "HOME": str(self.home), **QUIET, **variables}
 
     def simulate(self, *flags: str, port: int = 0) -> Simulated:
         """A simulated server that listens."""
