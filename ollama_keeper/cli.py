@@ -138,17 +138,19 @@ def wait(models: tuple[str, ...], config: Path | None, timeout: float, **flags: 
 @cli.command(epilog="Exit codes: 0 all required models ready; 1 some not; 2 no server answered.")
 @configured
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
-def status(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: str | None) -> None:  # noqa: FBT001
+@click.option("--watch", is_flag=True, help="Until Ctrl-C; in a pipe whenever something has changed.")
+def status(models: tuple[str, ...], config: Path | None, as_json: bool, watch: bool, **flags: str | None) -> None:  # noqa: FBT001
     """Show models with state, time left, context, GPU share and size, straight from the server.
 
     \b
     Examples:
       ollama-keeper status
       ollama-keeper status qwen3:8b --json
+      ollama-keeper status --watch
     """
     from ollama_keeper.commands import status as command
 
-    sys.exit(command.status(config, models, _dotted(flags), as_json=as_json))
+    sys.exit(command.status(config, models, _dotted(flags), as_json=as_json, again=watch))
 
 
 @cli.command(epilog="Exit codes: 0 done; 1 some names are not kept here; 2 no daemon.")

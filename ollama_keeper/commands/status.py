@@ -2,14 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from ollama_keeper.commands.once import Watch, watching
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
+from ollama_keeper.commands.start import (
+    EXIT_CONFIG,
+    EXIT_NOBODY,
+    EXIT_OK,
+    EXIT_SOME_NOT,
+    Unusable,
+    configuration,
+    interactive,
+)
 from ollama_keeper.config import Config
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.units import show_duration, show_size
@@ -18,15 +27,51 @@ from ollama_keeper.server import Server
 from ollama_keeper.store import open_store
 
 ANSWER_WITHIN_S = 5.0
+EVERY_S = 1.0
 
 
-def status(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, as_json: bool) -> int:
+def status(
+    path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, as_json: bool, again: bool = False
+) -> int:
     """Shows the models; see `ollama-keeper status --help`."""
     try:
         config = configuration(path, models, flags, models_required=False)
-        return asyncio.run(_status(config, as_json=as_json))
+        return asyncio.run(_again(config, as_json=as_json) if again else _status(config, as_json=as_json))
     except Unusable:
         return EXIT_CONFIG
+    except KeyboardInterrupt:  # how --watch ends
+        return EXIT_OK
+
+
+async def _again(config: Config, *, as_json: bool) -> int:
+    """Shows the models until it is interrupted: on a terminal in place, in a pipe whenever something has changed."""
+    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
+    async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
+        with _screen() as show:
+            while True:
+                await watch.until(lambda: False, timeout_s=EVERY_S)
+                shown = seen_once(snapshot((server.memory for server in watch.servers), watch.clock.now()))
+                show(json.dumps(document(shown), ensure_ascii=False) if as_json else _table(watch, shown.models))
+
+
+@contextmanager
+def _screen() -> Iterator[Callable[[str], None]]:
+    """Where a text is shown that replaces the one before it."""
+    if interactive():
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(auto_refresh=False) as live:
+            yield lambda text: live.update(Text(text), refresh=True)
+        return
+    before = [""]
+
+    def show(text: str) -> None:
+        if text != before[0]:
+            before[0] = text
+            click.echo(text)
+
+    yield show
 
 
 async def _status(config: Config, *, as_json: bool) -> int:

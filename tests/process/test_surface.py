@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.proc import World, free_port
+from tests.kit.proc import World, free_port, ours
 
 pytestmark = pytest.mark.process
 
@@ -42,3 +42,13 @@ def test_the_health_check_imports_no_click_and_no_http_library(world: World, tmp
     assert not {"click", "http.client", "httpx", "starlette", "pydantic"} & {
         line.rpartition("|")[2].strip() for line in done.err.splitlines()
     }
+
+
+def test_status_watch_prints_again_when_something_has_changed(world: World) -> None:
+    server = world.simulate("--load-time", "0.2s").listens()
+    watch = world.start(ours("status", "qwen3:8b", "--watch", "--ollama", server.url))
+    lines = iter(watch.line, None)
+    assert any("cold" in line for line in lines)
+    world.do("warm", "qwen3:8b", "--ollama", server.url)
+    assert any("ready" in line for line in lines)
+    watch.close()
