@@ -8,7 +8,7 @@ WORKERS ?= auto
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench contract lock dist clean
+.PHONY: help setup demo run test faults lint format bench contract lock dist clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -19,11 +19,17 @@ $(STAMP): pyproject.toml requirements/dev.lock scripts/setup.sh
 	@sh scripts/setup.sh $(VENV)
 	@touch $(STAMP)
 
+demo: $(STAMP) ## the keeper at work on a simulated server, with mishaps; FOR=60s ends it
+	@$(BIN)/ollama-keeper demo $(if $(FOR),--for $(FOR))
+
 run: $(STAMP) ## keep MODELS="a b" resident; without an Ollama at hand, on the simulator
 	@sh scripts/run.sh $(BIN) $(MODELS)
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) -q
+	@$(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow"
+
+faults: $(STAMP) ## every fault of the catalogue; the last line tells how many were survived, and which were not tried
+	@$(BIN)/python -m pytest -n $(WORKERS) -q -p tests.kit.tally tests/faults
 
 lint: $(STAMP) ## style, types, and which module may import which
 	@$(BIN)/ruff check .

@@ -27,6 +27,7 @@ from ollama_keeper.config import Config, load
 from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.daemon import Broken, Daemon, Parts
 from ollama_keeper.errors import ConfigError
+from ollama_keeper.ollama.resolver import resolve_aside
 from ollama_keeper.report import Reports
 from ollama_keeper.report.log import Log, open_log
 from ollama_keeper.store import open_store
@@ -60,6 +61,7 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     Raises:
         ConfigError: a token or certificate file cannot be used.
     """
+    resolve_aside(asyncio.get_running_loop())
     reports = Reports(log)
     clock = SystemClock()
     store = open_store(config.state_dir, report=lambda change: reports.take(change, clock.now().wall))
