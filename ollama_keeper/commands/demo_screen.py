@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ollama_keeper.commands.demo_view import Marks, News, Picture, Row, draw, marks_for
@@ -53,9 +53,12 @@ class Screen:
     def show(self, **changed: object) -> None:
         """Draws anew."""
         self._picture = replace(self._picture, elapsed_s=self.elapsed_s, news=tuple(self._news), **changed)  # type: ignore[arg-type]
+        self._live.update(self.drawn(), refresh=True)
+
+    def drawn(self) -> RenderableType:
+        """The picture at the terminal's present size."""
         size = self._console.size
-        drawn = draw(self._picture, width=size.width, height=size.height, marks=self._marks)
-        self._live.update(drawn, refresh=True)
+        return draw(self._picture, width=size.width, height=size.height, marks=self._marks)
 
     def take(self, change: "Change", at: datetime) -> None:
         """Notes what the keeper tells."""

@@ -27,6 +27,7 @@ STATES = {
 }
 KINDS: dict[Kind, str] = {"mishap": "bold magenta", "good": "green", "bad": "yellow", "note": "dim"}
 LABELS = ("lost / came back", "time without a model", "users who waited")
+APART = "not bold"  # a leading blank of the same style as its text is lost where the picture becomes an SVG
 WARMTH = ("red", "yellow", "yellow", "green")
 
 
@@ -136,11 +137,9 @@ def _head(picture: Picture, width: int) -> Iterable[Text]:
 def _models(rows: Sequence[Row], width: int) -> Table:
     """Always as many lines, so that nothing below moves when a guest comes."""
     shown = [*rows[: TABLE_LINES - 1], *[Row("", "")] * (TABLE_LINES - 1 - len(rows))]
-    table = _columns()
-    table.add_column("MODEL", width=18)
-    table.add_column("STATE", width=11)
-    table.add_column("WHY", width=max(width - 18 - 11 - 9 - 6, 8))
-    table.add_column("UNTIL", width=9)
+    table = _columns("dim")
+    for name, cells in (("MODEL", 18), ("STATE", 11), ("WHY", max(width - 18 - 11 - 9 - 6, 8)), ("UNTIL", 9)):
+        table.add_column(name, width=cells, no_wrap=True)
     for row in shown:
         state = Text(row.state.replace("_", " "), STATES.get(row.state, "dim"))
         faint = "dim" if row.state == "guest" else ""
@@ -165,11 +164,11 @@ def _wrapped(one: News, width: int, marks: Marks) -> Iterable[Text]:
 
 
 def _tally(picture: Picture, width: int, marks: Marks) -> Table:
-    table = _columns()
+    table = _columns("")
     label, side = 20, max((width - 20 - 4) // 2, 8)
-    table.add_column("SO FAR", width=label)
-    table.add_column("with ollama-keeper", width=side, header_style="bold green")
-    table.add_column("without, same mishaps", width=side, header_style="bold red")
+    table.add_column("SO FAR", width=label, header_style="dim", no_wrap=True)
+    table.add_column("with ollama-keeper", width=side, header_style="bold green", no_wrap=True)
+    table.add_column("without, same mishaps", width=side, header_style="bold red", no_wrap=True)
     table.add_row("models in memory", _strip(picture.kept, marks, side), _strip(picture.alone, marks, side))
     blank = ("",) * len(LABELS)
     columns = zip(LABELS, picture.kept.figures or blank, picture.alone.figures or blank, strict=True)
@@ -183,15 +182,15 @@ def _strip(side: Side, marks: Marks, width: int) -> Text:
     strip = Text()
     for level in side.warmth[-min(width - 4, STRIP_CELLS) :]:
         strip.append(marks.levels[level], WARMTH[level])
-    return strip.append(f" {side.warmth[-1]}/3") if side.warmth else strip
+    return strip.append(" ", APART).append(f"{side.warmth[-1]}/3") if side.warmth else strip
 
 
-def _columns() -> Table:
-    return Table(box=None, padding=(0, 1), pad_edge=True, header_style="dim", show_edge=False)
+def _columns(header_style: str) -> Table:
+    return Table(box=None, padding=(0, 1), pad_edge=True, header_style=header_style, show_edge=False)
 
 
 def _line(text: str, style: str = "") -> Text:
-    return Text(" " * INDENT, no_wrap=True, overflow="ellipsis").append(text, style)
+    return Text(no_wrap=True, overflow="ellipsis").append(" " * INDENT, APART).append(text, style)
 
 
 def _clock(seconds: float) -> str:

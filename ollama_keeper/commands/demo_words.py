@@ -11,7 +11,7 @@ from ollama_keeper.core.holds import holds, in_the_way
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.ownership import pinned, shares_our_load
-from ollama_keeper.core.reasons import Cause, ServerState, State, StateReason
+from ollama_keeper.core.reasons import Cause, Reloaded, ServerState, State, StateReason
 from ollama_keeper.core.states import state_of
 from ollama_keeper.core.units import show_duration
 from ollama_keeper.report.phrases import why
@@ -109,4 +109,6 @@ def _short(change: Change) -> Change:
     shorter: Change = replace(change, **dict.fromkeys(drop, None))
     if isinstance(shorter, of.ModelReady) and change.cause is Cause.FIRST_SEEN:
         return replace(shorter, outage_s=None)
+    if isinstance(shorter, of.ModelReloaded) and change.reason is Reloaded.RUNNER_DIED:
+        return replace(shorter, context_length=None)
     return shorter
