@@ -11,6 +11,7 @@ pytestmark = pytest.mark.process
 
 QWEN, EMBED = "qwen3:8b", "nomic-embed-text"
 QUICK = ("--load-time", "100ms")
+OF_THIS_MACHINE = {"loop.stalled", "clock.jumped"}  # it may be busy with other things
 
 FAILING_CLOCK = """
 import datetime, pathlib, sys
@@ -46,7 +47,7 @@ def test_one_command_makes_the_models_stay(world: World) -> None:
     keeper = world.run(QWEN, EMBED, "--ollama", server.url)
     keeper.until("model.ready", model=QWEN)
     keeper.until("model.ready", model=EMBED)
-    assert keeper.told == [
+    assert [event for event in keeper.told if event not in OF_THIS_MACHINE] == [
         "keeper.started",
         "config.loaded",
         "server.up",
