@@ -86,16 +86,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Signs for what happened, and for 0, 1, 2 and all 3 models resident."""
+    """Signs for what happened, for 0, 1, 2 and all 3 models resident, and how a line ends that is too long."""
 
     mishap: str = "▶"
     good: str = "✓"
     bad: str = "!"
     note: str = "·"
     levels: tuple[str, str, str, str] = ("_", "▃", "▅", "█")
+    overflow: Literal["ellipsis", "crop"] = "ellipsis"
 
 
-PLAIN = Marks(mishap=">", good="+", note=".", levels=("_", "1", "2", "#"))
+PLAIN = Marks(mishap=">", good="+", note=".", levels=("_", "1", "2", "#"), overflow="crop")
 
 
 def marks_for(console: Console) -> Marks:
@@ -108,7 +109,7 @@ def draw(picture: Picture, *, width: int, height: int, marks: Marks) -> Renderab
     width = min(width, WIDEST) - 2 * INDENT
     fixed = HEAD_LINES + TABLE_LINES + TALLY_LINES + GAPS
     lines = max(height - fixed, LEAST_NEWS)
-    return Group(
+    parts: tuple[Text | Table, ...] = (
         *_head(picture, width),
         Text(),
         _models(picture.rows, width),
@@ -118,9 +119,17 @@ def draw(picture: Picture, *, width: int, height: int, marks: Marks) -> Renderab
         _tally(picture, width, marks),
         _line("Ctrl-C ends the demo. Keep your own models:  ollama-keeper run MODEL", "dim"),
     )
+    return Group(*(_cut(part, marks) for part in parts))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _cut(part: Text | Table, marks: Marks) -> Text | Table:
+    """Lets lines that are too long end as the terminal can show."""
+    for line in (part,) if isinstance(part, Text) else part.columns:
+        line.overflow = marks.overflow
+    return part
 
 
 def _head(picture: Picture, width: int) -> Iterable[Text]:
@@ -138,7 +147,7 @@ def _models(rows: Sequence[Row], width: int) -> Table:
     """Always as many lines, so that nothing below moves when a guest comes."""
     shown = [*rows[: TABLE_LINES - 1], *[Row("", "")] * (TABLE_LINES - 1 - len(rows))]
     table = _columns("dim")
-    for name, cells in (("MODEL", 18), ("STATE", 11), ("WHY", max(width - 18 - 11 - 9 - 6, 8)), ("UNTIL", 9)):
+    for name, cells in (("MODEL", 17), ("STATE", 11), ("WHY", max(width - 17 - 11 - 7 - 6, 8)), ("UNTIL", 7)):
         table.add_column(name, width=cells, no_wrap=True)
     for row in shown:
         state = Text(row.state.replace("_", " "), STATES.get(row.state, "dim"))
@@ -190,7 +199,7 @@ def _columns(header_style: str) -> Table:
 
 
 def _line(text: str, style: str = "") -> Text:
-    return Text(no_wrap=True, overflow="ellipsis").append(" " * INDENT, APART).append(text, style)
+    return Text(no_wrap=True).append(" " * INDENT, APART).append(text, style)
 
 
 def _clock(seconds: float) -> str:

@@ -70,15 +70,11 @@ def _told(tally: Tally) -> str:
 
 def _row(model: ModelMemory, memory: ServerMemory, now: Instant) -> Row:
     state, reason = state_of(model, memory, now)
-    return Row(
-        model.model, state.value, _why(state, reason, model, memory, now=now), _until(state, model, memory, now=now)
-    )
+    return Row(model.model, state.value, _why(state, reason, model, memory), _until(state, model, memory, now=now))
 
 
-def _why(state: State, reason: StateReason, model: ModelMemory, memory: ServerMemory, *, now: Instant) -> str:
-    load, guest = memory.opened(model.model), in_the_way(model, memory)
-    if state is State.LOADING and load is not None:
-        return f"{why(reason)}: {show_duration(now.since(load.since))} so far"
+def _why(state: State, reason: StateReason, model: ModelMemory, memory: ServerMemory) -> str:
+    guest = in_the_way(model, memory)
     if state is State.YIELDING and guest is not None:
         return f"{guest.listed.text} is in use"
     if state is State.READY and memory.failures:
@@ -91,8 +87,12 @@ def _why(state: State, reason: StateReason, model: ModelMemory, memory: ServerMe
 
 
 def _until(state: State, model: ModelMemory, memory: ServerMemory, *, now: Instant) -> str:
+    """How long it stays, how long its load should still take, or when it is tried again."""
     if model.listed is not None:
         return _time_left(model.listed, memory, now)
+    load = memory.opened(model.model)
+    if load is not None and model.shortest_load_s is not None:
+        return f"~{max(model.shortest_load_s - now.since(load.since), 0.0):.0f}s"
     held = () if state in {State.LOADING, State.QUEUED, State.UNKNOWN} else holds(model, memory, now)
     ends = [hold.until for hold in held if hold.until is not None]
     return f"{max(max(ends) - now.mono, 0.0):.0f}s" if ends else ""
