@@ -73,7 +73,7 @@ def measure() -> Iterator[Number]:
     """Three keepers at once; the worst of them is told."""
     with ExitStack() as stack:
         homes = [Path(stack.enter_context(TemporaryDirectory())) for _ in range(PAIRS)]
-        pairs = [Pair.of(stack.enter_context(World(home, OLLAMA_KEEPER_WEB__LISTEN="off"))) for home in homes]
+        pairs = [Pair.of(stack.enter_context(World(home))) for home in homes]
         for pair in pairs:
             pair.expire()
         yield from _worst("expired", [pair.measured("expired") for pair in pairs])

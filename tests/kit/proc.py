@@ -201,10 +201,10 @@ class World:
 
     Args:
         home: an empty folder.
-        variables: the environment that all of them have in common.
+        variables: what all of them have in common in their environment; by default no page, for many run at once.
     """
 
-    def __init__(self, home: Path, **variables: str) -> None:
+    def __init__(self, home: Path, variables: Mapping[str, str] = QUIET) -> None:
         self.home = home
         self._variables = variables
         self._children: list[Child] = []
@@ -218,7 +218,7 @@ class World:
 
     def environ(self, **variables: str) -> dict[str, str]:
         """The environment of a child: nothing of ours or of the user's but `variables`."""
-        return {**installed(), "HOME": str(self.home), **QUIET, **variables}
+        return {**installed(), "HOME": str(self.home), **self._variables, **variables}
 
     def simulate(self, *flags: str, port: int = 0) -> Simulated:
         """A simulated server that listens."""

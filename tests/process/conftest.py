@@ -1,4 +1,4 @@
-"""Each test has a home of its own; what it starts there ends with it. Tests run at once, so none takes the port."""
+"""Each test has a home of its own; what it starts there ends with it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,5 +10,5 @@ from tests.kit.proc import World
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with World(tmp_path, OLLAMA_KEEPER_WEB__LISTEN="off") as world:
+    with World(tmp_path) as world:
         yield world
