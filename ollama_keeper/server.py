@@ -46,8 +46,12 @@ from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.turn import next_hold_ends, next_load
 from ollama_keeper.errors import OllamaError
 
+EDGES_EVERY_S = 0.5
 SHORTEST_WAIT_S = 0.001  # a hold may end within the rounding of its own end: without this the lane would spin
-IDLE_TEST_GAP_S = 0.02  # the server updates expires_at up to 1.3 ms after its answer (OLLAMA.md 1)
+IDLE_TEST_GAP_S = 0.02
+ANSWERED_GAP_S = (
+    0.006  # the server updates expires_at up to 1.3 ms after its answer (OLLAMA.md 1); a user may come meanwhile
+)
 PLEASE_REPORT = "a fault of ollama-keeper: please report it with this line"
 
 
@@ -110,9 +114,11 @@ class Server:
         self._dry_run = dry_run
         self._looking: asyncio.Task[None] | None = None
         self._looked = -float("inf")
+        self._announced = -float("inf")
         self._changed = asyncio.Event()
         self._checking: set[str] = set()
         self._testing: set[str] = set()
+        self._one_test = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -165,7 +171,9 @@ class Server:
 
     def learn(self, fact: Fact) -> None:
         """Folds a fact and tells what it changed."""
-        self.memory, changes = learn(self.memory, fact, self._clock.now())
+        now = self._clock.now()
+        self.memory, changes = learn(self.memory, fact, now)
+        self._announced = now.mono
         self._tell(changes)
 
     def _tell(self, changes: tuple[Change, ...]) -> None:
@@ -287,7 +295,12 @@ class Server:
                 await self.changed(wait_s)
 
     def _tell_edges(self) -> None:
-        self.memory, changes = announce(self.memory, self._clock.now())
+        """What has become of models by the mere passing of time; all checks of one look need that once."""
+        now = self._clock.now()
+        if now.mono - self._announced < EDGES_EVERY_S:
+            return
+        self._announced = now.mono
+        self.memory, changes = announce(self.memory, now)
         if changes:
             self._tell(changes)
 
@@ -326,15 +339,19 @@ class Server:
     async def _test_and_keep(self, name: str, ping: LoadRequest) -> None:
         """The idle test, and what it allows at once (CONTRACT 1; OLLAMA.md 5.1)."""
         try:
-            idle = await self._idle(name, ping)
-            if idle is None:
-                return
-            self.learn(IdleTested(name, idle=idle))
-            decision = self._decision(name)
-            if decision is not None and not self._stopping:
-                await self._once_idle(decision)
+            async with self._one_test:  # what one test allows would stand in the way of another
+                await self._test(name, ping)
         finally:
             self._testing.discard(name)
+
+    async def _test(self, name: str, ping: LoadRequest) -> None:
+        idle = await self._idle(name, ping)
+        if idle is None:
+            return
+        self.learn(IdleTested(name, idle=idle))
+        decision = self._decision(name)
+        if decision is not None and not self._stopping:
+            await self._once_idle(decision)
 
     async def _once_idle(self, decision: Decision) -> None:
         """What the idle test allows, at once: in a second somebody may be using the model again."""
@@ -374,7 +391,7 @@ class Server:
         if decision is None or decision.act is not Act.IDLE_TEST:
             return None
         await self._send(ping)
-        await asyncio.sleep(IDLE_TEST_GAP_S)
+        await asyncio.sleep(ANSWERED_GAP_S)
         after = await self._expiry(name)
         return after is not None and after != before
 

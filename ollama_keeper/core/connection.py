@@ -114,6 +114,8 @@ def fold_configured(memory: ServerMemory, fact: Configured, now: Instant) -> Fol
     same = tuple(model.policy for model in memory.models) == fact.policies
     full = memory.full if same else None
     timeout_s = fact.look_timeout_s or memory.look_timeout_s
+    if any(model.pulled is None and not model.missing for model in models):  # a new one: it must be known to be warmed
+        memory = replace(memory, tagged=None)
     leaving = tuple(known.values())
     memory = replace(memory, models=models, leaving=leaving, full=full, look_timeout_s=timeout_s, budget=fact.budget)
     changes = tuple(

@@ -50,7 +50,7 @@ def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) 
         displacer=displacer.key if displacer else None,
         displaced_by=_displacer_name(displacer, ours) if cause is Cause.DISPLACED else None,
         by_us=cause is Cause.DISPLACED and ours is not None and _is_ours(displacer, ours, scene.before),
-        grace_s=grace_s(model, scene.before) if cause in {Cause.UNLOADED, Cause.MEMORY_SWEEP} else 0.0,
+        grace_s=grace_s(model, scene.before) if _may_be_undone(cause, displacer, scene) else 0.0,
         released=cause is Cause.EXPIRED and model.policy.on_expire is OnExpire.RELEASE,
     )
 
@@ -59,6 +59,14 @@ def grace_s(model: ModelMemory, memory: ServerMemory) -> float:
     """How long an unexplained unload is left alone: a client's reload or a guest's load under way is listed nowhere."""
     loading = min(GRACE_FACTOR * (memory.longest_load_s or 0.0), GRACE_MOST_S)
     return max(model.policy.unload_grace_s, loading)
+
+
+def _may_be_undone(cause: Cause, displacer: Present | None, scene: Scene) -> bool:
+    """Whether a warm at once could undo what somebody does: a load under way, or a kept model that a client loaded."""
+    if cause is Cause.DISPLACED and displacer is not None:
+        kept = [model for model in scene.before.models if model.policy.name == displacer.listed.name]
+        return any(scene.before.opened(model.model) is None and model.pending is None for model in kept)
+    return cause in {Cause.UNLOADED, Cause.MEMORY_SWEEP}
 
 
 def _cause(model: ModelMemory, left: Present, scene: Scene, now: Instant) -> Cause:

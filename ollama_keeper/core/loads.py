@@ -135,7 +135,7 @@ def _warm_failed(memory: ServerMemory, fact: Failed, load: OpenLoad, *, took_s: 
     if counted and breaker_due(model, collateral=bool(collateral)):
         model = open_breaker(model, memory.server, now=now, failures=model.failures)
         changes = (breaker_opened(model, memory.server),)
-    memory = _swept(memory.with_model(model), model, collateral, now=now)
+    memory = _swept(_not_full_for_nothing(memory.with_model(model), load), model, collateral, now=now)
     failed = _failed_change(model, fact, collateral, server=memory.server, took_s=took_s)
     return memory, (failed, *changes)
 
@@ -168,6 +168,14 @@ def _collateral(memory: ServerMemory, load: OpenLoad) -> tuple[str, ...]:
         and model.departure.cause in {Cause.DISPLACED, Cause.MEMORY_SWEEP}
         and model.departure.at.mono >= load.since.mono
     )
+
+
+def _not_full_for_nothing(memory: ServerMemory, load: OpenLoad) -> ServerMemory:
+    """A server that seemed full because of this load is not: the load failed, and what it cost may come back."""
+    full = memory.full
+    if full is None or full.loser != load.request.model or full.since.mono < load.since.mono:
+        return memory
+    return replace(memory, full=None)
 
 
 def _swept(memory: ServerMemory, model: ModelMemory, collateral: tuple[str, ...], *, now: Instant) -> ServerMemory:

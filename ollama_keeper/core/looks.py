@@ -29,7 +29,7 @@ from ollama_keeper.core.memory import (
 from ollama_keeper.core.numbers import BREAKER_DISPLACEMENTS, BREAKER_WINDOW_S
 from ollama_keeper.core.ownership import shares_our_load
 from ollama_keeper.core.policy import ContextRule, Release
-from ollama_keeper.core.presence import entries, find
+from ollama_keeper.core.presence import entries, find, presumed
 from ollama_keeper.core.quarrels import quarrelled
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
 from ollama_keeper.core.release import how, without_released
@@ -42,6 +42,7 @@ Folded = tuple[ServerMemory, tuple[Change, ...]]
 
 def fold_look(memory: ServerMemory, look: Looked, now: Instant) -> Folded:
     """What is known after a valid answer of `/api/ps`, and what it changed."""
+    look = presumed(memory, look)
     present = entries(memory, look.models, now)
     scene = Scene(memory, present, restarted=_restarted(memory, look))
     server, changes = _fold_server(scene, look, now)
@@ -95,6 +96,7 @@ def _fold_server(scene: Scene, look: Looked, now: Instant) -> Folded:
         say_waiting=None,
         retry_after_s=None,
         skew_s=look.skew_s,
+        strangers=look.skipped,
         present=scene.after,
         changed=now if moved or before.changed is None else before.changed,
         abandoned=None if moved else before.abandoned,

@@ -299,6 +299,7 @@ class ServerMemory:
     say_waiting: Instant | None = None
     retry_after_s: float | None = None
     skew_s: float | None = None
+    strangers: int = 0
     present: tuple[Present, ...] = ()
     changed: Instant | None = None
     models: tuple[ModelMemory, ...] = ()

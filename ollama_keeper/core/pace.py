@@ -38,7 +38,12 @@ def look_after_s(memory: ServerMemory) -> float:
 
 
 def fresh_for_s(memory: ServerMemory) -> float:
-    """Age up to which a look serves a check; longer below 0.32.4, so that the looks of all checks stay apart."""
+    """Age up to which a look serves a check; longer below 0.32.4, so that the looks of all checks stay apart.
+
+    A server that asked for patience is not asked by checks.
+    """
+    if memory.retry_after_s is not None:
+        return look_after_s(memory)
     if not crash_prone_looks(memory.version) or any(model.policy.interval_configured for model in memory.models):
         return min(FRESH_S, min((model.policy.interval_s for model in memory.models), default=FRESH_S) / 2)
     return QUICK_LOOK_OLD_S - FRESH_S

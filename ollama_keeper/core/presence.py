@@ -1,8 +1,23 @@
 """Which entry of `/api/ps` is a wanted model: by name, else by digest, else by weights (OLLAMA.md 5)."""
 
-from ollama_keeper.core.facts import Listed
+from dataclasses import replace
+
+from ollama_keeper.core.facts import Listed, Looked
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, Present, ServerMemory
+
+
+def presumed(memory: ServerMemory, look: Looked) -> Looked:
+    """A look in which what may stand behind an entry that made no sense counts as still listed.
+
+    Unknown is not absent (FAULTS B7): where more entries cannot be read than did when nothing was missing, what is
+    missing now may be among them. `skipped` of the answer is how many of them never were anything known.
+    """
+    read = {(entry.name, entry.digest) for entry in look.models}
+    missing = tuple(present.listed for present in memory.present if present.key not in read)
+    if not missing or look.skipped <= memory.strangers:
+        return look
+    return replace(look, models=(*look.models, *missing), skipped=memory.strangers)
 
 
 def entries(memory: ServerMemory, listed: tuple[Listed, ...], now: Instant) -> tuple[Present, ...]:
