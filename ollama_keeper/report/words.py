@@ -235,7 +235,7 @@ def _released(change: of.ModelReleased) -> str:
 
 
 def _repinned(change: of.ModelRepinned) -> str:
-    left = f"a client had left it {span(change.remaining_s)}"
+    left = f"it had {span(change.remaining_s)} left"
     return f"{_who(change)} got its keep_alive again in {span(change.took_s)}: {left}"
 
 

@@ -165,7 +165,7 @@ GIB = 2**30
         pytest.param(ModelRenewed(**WHO, took_s=0.004), "qwen3:8b on gpu answered a ping in 4 ms", id="renewed"),
         pytest.param(
             ModelRepinned(**WHO, remaining_s=283.0, took_s=0.02),
-            "qwen3:8b on gpu got its keep_alive again in 20 ms: a client had left it 4m 43s",
+            "qwen3:8b on gpu got its keep_alive again in 20 ms: it had 4m 43s left",
             id="repinned",
         ),
         pytest.param(
