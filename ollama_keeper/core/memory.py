@@ -281,6 +281,7 @@ class ServerMemory:
         freed: a hung scheduler was freed by us once, and hangs still.
         gpu_seen: something of this server was on a GPU, ever; `gpu_since` since it started; `gpu_told` that it is not.
         abandoned: a load of ours was given up, and nothing has changed since.
+        strangers: entries of the last good look that made no sense, and are nothing known.
     """
 
     server: str
