@@ -4,9 +4,10 @@
 and `unload`. The answer names the models that were meant, and the names that mean none.
 """
 
+import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,16 @@ def _answered(path: Path) -> bool:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    if int(request.headers.get("content-length") or 0) > LARGEST_BODY:
-        msg = "too large"
-        raise BadCommand(msg)
+    data = bytearray()
+    async with aclosing(request.stream()) as parts:
+        async for part in parts:
+            data += part
+            if len(data) > LARGEST_BODY:
+                msg = "too large"
+                raise BadCommand(msg)
     try:
-        body = await request.json()
-    except ValueError:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         msg = "not a JSON object"

@@ -1,0 +1,75 @@
+"""What the control socket takes, and what it refuses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from ollama_keeper.web.control import LARGEST_BODY, control_app
+
+
+@dataclass
+class Meant:
+    models: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass
+class Daemon:
+    """Notes what it is told."""
+
+    told: list[tuple[object, ...]] = field(default_factory=list)
+
+    def pause(self, models: Sequence[str], *, by: str, for_s: float | None, note: str | None, unload: bool) -> Meant:
+        self.told.append(("pause", tuple(models), by, for_s, note, unload))
+        return Meant(tuple(models))
+
+    def resume(self, models: Sequence[str], *, by: str) -> Meant:
+        self.told.append(("resume", tuple(models), by))
+        return Meant(tuple(models))
+
+    def ask_to_reload(self) -> None:
+        self.told.append(("reload",))
+
+
+def client(daemon: Daemon) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(control_app(daemon)), base_url="http://localhost")
+
+
+async def test_a_pause_is_passed_on_with_its_texts_made_printable() -> None:
+    daemon = Daemon()
+    async with client(daemon) as http:
+        body = {"models": ["a"], "by": "me\x1b[2J", "for_s": 60, "note": "x" * 500 + "\n", "unload": True}
+        answer = await http.post("/pause", json=body)
+    assert answer.json() == {"models": ["a"], "unknown": []}
+    assert daemon.told == [("pause", ("a",), "me[2J", 60.0, "x" * 200, True)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="a-list"),
+        pytest.param(b"[" * 50_000, id="a-deep-one"),
+        pytest.param(b'{"models": "a"}', id="models-as-text"),
+        pytest.param(b'{"for_s": -1}', id="a-negative-time"),
+        pytest.param(b'{"for_s": 1e300}', id="a-time-without-end"),
+        pytest.param(b'{"for_s": NaN}', id="no-number"),
+        pytest.param(b'{"note": "' + b"x" * LARGEST_BODY + b'"}', id="a-large-one"),
+    ],
+)
+async def test_what_is_no_command_is_refused_and_changes_nothing(body: bytes) -> None:
+    daemon = Daemon()
+    async with client(daemon) as http:
+        answer = await http.post("/pause", content=body)
+    assert answer.status_code == 400
+    assert daemon.told == []
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_only_a_post_is_a_command(method: str) -> None:
+    daemon = Daemon()
+    async with client(daemon) as http:
+        assert (await http.request(method, "/reload")).status_code == 405
+    assert daemon.told == []
