@@ -195,7 +195,11 @@ def reload(config: Path | None) -> None:
 
 
 @cli.command(epilog="Exit codes: 0 live; 1 not.")
-@click.option("--url", metavar="URL", help="Where it listens (OLLAMA_KEEPER_WEB__LISTEN, else 127.0.0.1:11480; a file is not read).")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Where it listens (OLLAMA_KEEPER_WEB__LISTEN, else 127.0.0.1:11480; a file is not read).",
+)
 def healthcheck(url: str | None) -> None:
     """Ask a running keeper whether it is live: for HEALTHCHECK of a container. Says nothing of Ollama.
 
