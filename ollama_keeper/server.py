@@ -44,7 +44,7 @@ from ollama_keeper.core.pace import fresh_for_s, look_after_s, tags_due, to_desc
 from ollama_keeper.core.reasons import Cause, Failure, ServerState
 from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.turn import next_hold_ends, next_load
-from ollama_keeper.errors import OllamaError
+from ollama_keeper.errors import OllamaError, Unreachable
 
 EDGES_EVERY_S = 0.5
 SHORTEST_WAIT_S = 0.001  # a hold may end within the rounding of its own end: without this the lane would spin
@@ -464,6 +464,7 @@ def _look_failed(error: OllamaError) -> LookFailed:
 
 
 def _detail(error: OllamaError) -> str:
-    """What was said, and what can be done about it; what the hint tells already is not told twice."""
-    said = "" if error.detail and error.detail in error.hint else error.detail
+    """What the server said, and what can be done about it; the words of a socket tell no more than the hint."""
+    words_of_a_socket = isinstance(error, Unreachable) and error.hint
+    said = "" if words_of_a_socket or error.detail in error.hint else error.detail
     return "; ".join(part for part in (said, error.hint) if part)
