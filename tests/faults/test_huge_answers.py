@@ -60,7 +60,7 @@ class Huge(BaseHTTPRequestHandler):
         while True:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(PART), PART))
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base names it
         pass
 
     def _head(self, *fields: tuple[str, str]) -> None:

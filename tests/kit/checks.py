@@ -26,12 +26,12 @@ ALLOWED = frozenset(
 LOAD_FIELDS = frozenset({"model", "keep_alive", "options", "stream", "input"})
 IDLE_TEST_S = 1.0  # what an idle test allows is sent within this time of its ping
 UNLOAD = 0
-POOLS = ("asyncio_", "resolver_")
+POOLS = ("asyncio_", "resolver_", "state")
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a process holds; threads of bounded pools are not counted, for those grow only as needed."""
+    """What a process holds; threads of bounded pools are not counted, for those begin as needed."""
 
     tasks: tuple[tuple[str, int], ...]
     descriptors: int
@@ -50,7 +50,7 @@ class Evidence:
         footprints: pairs of what was held before and after.
         states: what the keeper shows, by model, at the end.
         resident: what is true, by model, at the end.
-        aborts, reloads: how many loads we may have aborted, how many live runners reloaded.
+        aborts, reloads, probes: how many loads we may have aborted, live runners reloaded, tokens asked for.
     """
 
     history: History
@@ -61,6 +61,7 @@ class Evidence:
     resident: Mapping[str, bool] = field(default_factory=dict)
     aborts: int = 0
     reloads: int = 0
+    probes: int = 0
 
 
 Check = Callable[[Evidence], list[str]]
@@ -94,9 +95,13 @@ def only_allowed_requests(evidence: Evidence) -> list[str]:
     """Nothing but the calls of CONTRACT, and no load that could generate a token."""
     asked = ours(evidence.history)
     paths = [f"{one.method} {one.path}" for one in asked if (one.method, one.path) not in ALLOWED]
-    bodies = [f"{one.path} with {one.body}" for one in asked if one.path in LOADS and not _is_load_only(one)]
+    bodies = [
+        f"{one.path} with {one.body}"
+        for one in asked
+        if one.path in LOADS and not _is_load_only(one) | _is_probe(one, evidence)
+    ]
     tokens = evidence.history.tokens(who=US)
-    return [*paths, *bodies, *([f"{tokens} tokens were generated"] if tokens else [])]
+    return [*paths, *bodies, *([f"{tokens} tokens were generated"] if tokens > evidence.probes else [])]
 
 
 def no_load_disturbed(evidence: Evidence) -> list[str]:
@@ -221,6 +226,11 @@ def _most_open(requests: list[Request]) -> int:
 def _is_load_only(request: Request) -> bool:
     body = request.body or {}
     return body.keys() <= LOAD_FIELDS and not body.get("input")
+
+
+def _is_probe(request: Request, evidence: Evidence) -> bool:
+    options = (request.body or {}).get("options")
+    return evidence.probes > 0 and isinstance(options, dict) and options.get("num_predict") == 1
 
 
 def _was_listed(evidence: Evidence, request: Request) -> bool:

@@ -42,4 +42,5 @@ def survived(server: Simulated, *keepers: Child, aborts: int = 0, reloads: int =
     history = history_of(server.history())
     output = "\n".join([told, *(f"{keeper.events} {keeper.errors}" for keeper in keepers)])
     evidence = Evidence(history, keys_by_load(history), output, aborts=aborts, reloads=reloads)
-    assert breaches(evidence) == {}
+    found = breaches(evidence)
+    assert not found, found

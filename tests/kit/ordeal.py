@@ -42,6 +42,7 @@ async def facing(
     ends: Mapping[str, str] | None = None,
     aborts: int = 0,
     reloads: int = 0,
+    probes: int = 0,
     transport: SimTransport | None = None,
     sockets: bool = False,
     site: Address | None = None,
@@ -56,7 +57,7 @@ async def facing(
         heal_s: virtual seconds after the block until every state is as in `ends`.
         settled: whether the block begins with all models ready; else at the daemon's start.
         ends: states at the end that are not `ready`.
-        aborts, reloads: loads of ours that may be aborted, live runners that may be reloaded.
+        aborts, reloads, probes: loads of ours that may be aborted, live runners reloaded, tokens asked for.
         sockets: whether the addresses are real ones.
         site: the name behind which the servers are; else each is wished for by its own address.
     """
@@ -79,9 +80,10 @@ async def facing(
         prints += [(inside, ordeal.after)] if inside and ordeal.after else []
         for sim, (states, resident) in shown.items():
             evidence = Evidence(
-                sim.history, keys(sim), output(keeper, lines), tuple(prints), states, resident, aborts, reloads
+                sim.history, keys(sim), output(keeper, lines), tuple(prints), states, resident, aborts, reloads, probes
             )
-            assert breaches(evidence) == {}
+            found = breaches(evidence)
+            assert not found, found
 
 
 class Ordeal:
@@ -95,21 +97,22 @@ class Ordeal:
 
     async def settle(self) -> Footprint:
         """Until every model is as it is to be, a few looks have come, and nothing is under way."""
-        await self._until_well(600)
+        await self._until_well(600, {})
         await asyncio.sleep(STEADY_S)
         await until(self._resting, limit_s=60)
         return footprint(self._jobs())
 
     async def heal(self, limit_s: float, before: Footprint | None) -> None:
         """Until all is well again, and no more is held than before."""
-        await self._until_well(limit_s)
+        await asyncio.sleep(0.5)
+        await self._until_well(limit_s, self._ends)
         if before is None:
             return
         self.after = await quiet(before, self._jobs)
 
-    async def _until_well(self, limit_s: float) -> None:
+    async def _until_well(self, limit_s: float, expected: Mapping[str, str]) -> None:
         try:
-            await until(self.well, limit_s=limit_s)
+            await until(lambda: self._well(expected), limit_s=limit_s)
         except AssertionError as error:
             shown = {at.name: self.shown(at, sim) for at, sim in self._servers.items()}
             told = "\n".join(
@@ -117,17 +120,16 @@ class Ordeal:
             )
             raise AssertionError(f"not healed in {limit_s:g} s: {shown}\n{told}") from error
 
-    def well(self) -> bool:
-        """Whether every state is as it is to be, and true."""
-        return all(self._is_well(at, sim, model) for at, sim in self._servers.items() for model in self._models)
+    def _well(self, expected: Mapping[str, str]) -> bool:
+        places = ((at, sim, model) for at, sim in self._servers.items() for model in self._models)
+        return all(self._is_well(at, sim, model, expected.get(model, READY)) for at, sim, model in places)
 
     def shown(self, at: Address, sim: Simulator) -> tuple[dict[str, str], dict[str, bool]]:
         """States that the keeper shows, and what is really resident."""
         states = {model: self._keeper.state(model, at.name) for model in self._models}
         return states, {model: sim.is_resident(model) for model in self._models}
 
-    def _is_well(self, at: Address, sim: Simulator, model: str) -> bool:
-        expected = self._ends.get(model, READY)
+    def _is_well(self, at: Address, sim: Simulator, model: str, expected: str) -> bool:
         if at.name not in {server.memory.server for server in self._keeper.daemon.servers}:
             return False
         if self._keeper.state(model, at.name) != expected:
