@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 MODELS ?= qwen3:8b nomic-embed-text
 WORKERS ?= auto
+MINUTES ?= 10
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -40,6 +41,9 @@ lint: $(STAMP) ## style, types, and which module may import which
 format: $(STAMP) ## formats the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+worlds: $(STAMP) ## every interleaving of small worlds, as deep as MINUTES=10 allow
+	@$(BIN)/python -m tests.worlds --minutes $(MINUTES)
 
 bench: $(STAMP) ## the numbers that we promise, as a table and as bench-results/bench.json
 	@$(BIN)/python -m bench
