@@ -85,7 +85,9 @@ def happen(world: World, happening: Happening) -> World:
         return world.but(**{TROUBLES[kind]: True})
     if kind in REQUESTS:
         options, keep_alive, generates = REQUESTS[kind]
-        return ask_as_client(world, Client(free_id(world), model, generates=generates), options, keep_alive)
+        return ask_as_client(
+            world, Client(free_id(world), model, generates=generates, since=world.now), options, keep_alive
+        )
     match kind:
         case Kind.STOP:
             return unload_as_client(world, model)

@@ -54,8 +54,11 @@ def judge_request(world: World, task: Task, request: LoadRequest) -> None:
             raise Violation("nothing that nobody asked for", _said(request))
 
 
-def judge_arrival(world: World, request: LoadRequest) -> None:
+def judge_arrival(world: World, request: LoadRequest, tested: int) -> None:
     """Whether this request may reach the server as it truly is now.
+
+    Who began after the ping of the idle test, at `tested`, cannot be seen by any test: 20 ms in which a model may become
+    busy, and only if it is condemned in them too does the scheduler hang.
 
     Raises:
         Violation: it carries a keep_alive to a model that is busy, expired or condemned.
@@ -66,7 +69,8 @@ def judge_arrival(world: World, request: LoadRequest) -> None:
     _forbid(runner.doom and runner.uses > 0, "no keep_alive to a condemned model", _said(request))
     if request.send is Send.WARM:
         return
-    _forbid(runner.uses > 0, "no keep_alive to a busy model", _said(request))
+    before = any(client.model == request.model and client.since < tested for client in world.clients)
+    _forbid(runner.uses > 0 and before, "no keep_alive to a busy model", _said(request))
     past = runner.expires_at is not None and runner.expires_at <= world.now + world.server.wall_offset
     _forbid(past or runner.expiring, "no keep_alive to an expired model", _said(request))
 
@@ -77,9 +81,12 @@ def judge_start(world: World, started: LoadStarted) -> World:
     Raises:
         Violation: the third, or the first that a look had shown to be one.
     """
-    if not started.who.startswith(OURS) or not started.reload or started.reload in REPAIRS:
+    if not started.who.startswith(OURS):
         return world
     model = NAMES[started.key]
+    world = world.but(began=tuple(sorted({*world.began, model})))
+    if not started.reload or started.reload in REPAIRS:
+        return world
     times = dict(world.reloads).get(model, 0) + 1
     _forbid(times > RELOADS_A_DAY, "no reload of a live runner by us", f"{model} for the third time: {started.reload}")
     return world.but(reloads=tuple(sorted({**dict(world.reloads), model: times}.items())))
@@ -138,10 +145,12 @@ def _still_mine(world: World, mine: Listed, here: Listed | None) -> bool:
 
 
 def proven_by_next_look(world: World, outcome: Answered | Failed) -> World:
-    """A look that is asked from now on shows how our warm, re-pin or take-over is listed at its end."""
-    if isinstance(outcome, Failed) or outcome.request.send is Send.PING:
+    """A look that is asked from now on shows how our load is listed at its end; a ping's only where it loaded."""
+    model = outcome.request.model
+    loaded, world = model in world.began, world.but(began=tuple(name for name in world.began if name != model))
+    if isinstance(outcome, Failed) or (outcome.request.send is Send.PING and not loaded):
         return world
-    return world.but(proving=(*world.proving, (outcome.request.model, world.now)))
+    return world.but(proving=(*world.proving, (model, world.now)))
 
 
 def _may_be_pinged(world: World, seen: Seen | None) -> bool:
@@ -156,9 +165,8 @@ def _may_be_kept(world: World, request: LoadRequest, seen: Seen | None) -> bool:
     if seen is None or _remaining_s(world, seen) <= 0:
         return False
     lease_s = world.scene.policy(request.model).lease_s
-    if _is_mine(world, seen):
-        return request.send is Send.REPIN and _remaining_s(world, seen) < (lease_s or PINNED_S) + SLACK_S
-    return request.send is Send.TAKEOVER and _remaining_s(world, seen) < PINNED_S
+    shortened = _is_mine(world, seen) and _remaining_s(world, seen) < (lease_s or PINNED_S) + SLACK_S
+    return shortened or _remaining_s(world, seen) < PINNED_S
 
 
 def _idle_lease(world: World, seen: Seen) -> bool:

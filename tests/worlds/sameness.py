@@ -139,11 +139,17 @@ def _listing_moved(world: World) -> object:
 
 def _around(world: World) -> object:
     return (
-        world.clients,
+        tuple((client.id, client.model, client.generates, client.running) for client in world.clients),
         tuple((late.id, type(late.outcome).__name__, _in(late.due, world.now)) for late in world.late),
         (world.reconnected, world.lost_look, world.late_look, world.late_answer),
         tuple((seen.listed.text, _in(seen.moved, world.now)) for seen in world.seen),
-        (tuple(name for name, _ in world.mine), tuple(name for name, _ in world.proving), world.costs, world.reloads),
+        (
+            tuple(name for name, _ in world.mine),
+            tuple(name for name, _ in world.proving),
+            world.costs,
+            world.reloads,
+            world.began,
+        ),
     )
 
 

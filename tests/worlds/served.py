@@ -34,9 +34,9 @@ LATE = 10 * SECOND
 CLIENT = "client"
 
 
-def ask(world: World, request: LoadRequest, number: int) -> World:
-    """Send a request of ours; a task waits for `number`."""
-    judge_arrival(world, request)
+def ask(world: World, request: LoadRequest, number: int, *, tested: int) -> World:
+    """Send a request of ours, for whose answer a task waits; `tested` is when its idle test sent the ping."""
+    judge_arrival(world, request, tested)
     options, who = dict(request.options), OURS + request.model
     wanted = _wanted(world, number, request.model, who=who, options=options, keep_alive=request.keep_alive)
     return serve(world, Arrived(wanted))

@@ -307,11 +307,12 @@ def _exchange(world: World, task: Task, op: Open | Ended | Learn, keeper: Keeper
 def _open(world: World, task: Task, op: Open, keeper: Keeper) -> World:
     request = op.request
     judge_request(world, task, request)
+    tested = task.opened
     world = learn(world.note(f"we send: {_words(request)}"), keeper, Opened(request, op.cause))
     patience = world.now + round(world.scene.policy(request.model).load_timeout_s * SECOND)
     task = replace(task, work=(Ended(request), *task.work), request=request, opened=world.now, wake=patience)
     number = free_id(world)
-    return ask(world.with_task(replace(task, waits=number)), request, number)
+    return ask(world.with_task(replace(task, waits=number)), request, number, tested=tested)
 
 
 def _words(request: LoadRequest) -> str:
@@ -326,7 +327,8 @@ def _give_up(world: World, task: Task) -> World:
     if number is None or request is None:
         return world
     ended = replace(task, waits=None, wake=None, outcome=Failed(request, Failure.LOAD_TIMEOUT))
-    return serve(world.with_task(ended).note(f"we give up the load of {request.model}"), Left(number))
+    world = world.with_task(ended).but(costs=()).note(f"we give up the load of {request.model}")
+    return serve(world, Left(number))
 
 
 def _expiry(world: World, model: str) -> datetime | None:

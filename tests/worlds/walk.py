@@ -9,7 +9,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import fresh_memory
 from ollama_keeper.core.reasons import State as Told
 from ollama_keeper.core.states import state_of
-from ollama_keeper.simulator.state import SECOND, Child, Phase, State
+from ollama_keeper.simulator.state import SECOND, Child, Expired, Phase, State
 from tests.worlds.events import Happening, Kind, happen, possible, undisturbed
 from tests.worlds.keeper import Keeper
 from tests.worlds.rules import Violation
@@ -57,19 +57,19 @@ def wait(world: World, keeper: Keeper, before: int) -> tuple[World, int] | None:
 
 def steady(world: World) -> bool:
     """Whether every wanted model is where it should be, or cannot be, and is told to."""
-    if world.open_requests() and not hangs(world.server):
-        return False
-    if hangs(world.server):
-        return world.memory.hung is not None or world.memory.abandoned is not None
     states = [_told(world, model) for model in WANTED]
-    return Told.READY in states and all(state in {Told.READY, Told.CONTENDED} for state in states)
+    there = Told.READY in states and all(state in {Told.READY, Told.CONTENDED} for state in states)
+    if hangs(world.server) and not there:
+        return world.memory.hung is not None or world.memory.abandoned is not None
+    return there and not world.open_requests()
 
 
 def hangs(server: State) -> bool:
     """Whether the scheduler waits for an unload that nothing will bring (#17408): a client may do that."""
     soon = (runner.timer is not None and runner.duration < PINNED for runner in server.runners)
     turn = server.turn
-    if turn is None or turn.phase is not Phase.AWAIT or server.inbox or server.closing or server.unload_events:
+    going = any(isinstance(item, Expired) for item in server.inbox)
+    if turn is None or turn.phase is not Phase.AWAIT or going or server.closing or server.unload_events:
         return False
     return not any(soon) and not any(runner.doom for runner in server.runners)
 
