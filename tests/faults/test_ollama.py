@@ -259,16 +259,29 @@ async def test_fault_C12_clients_with_different_contexts(sim: Simulator) -> None
 # --- C13, C18: what hangs ---------------------------------------------------------------------------------------------
 
 
-async def test_fault_C13_stuck_stopping(sim: Simulator) -> None:
+async def test_fault_C13_stuck_stopping_under_a_ping_of_ours(sim: Simulator) -> None:
     async with facing(sim, QWEN, LLAMA, heal_s=60) as keeper:
-        await until(lambda: bool(touches(sim, QWEN)[1:]))  # a ping has been answered
-        await asyncio.sleep(295)
+        sim.wedge(QWEN)
+        await until(lambda: keeper.daemon.servers[0].memory.opened(QWEN) is not None, limit_s=400)
+        sim.never_idle(QWEN)
+        sim.unload(QWEN)
+        began = now()
+        await until(lambda: keeper.state(QWEN) == "stuck", limit_s=400)
+        await asyncio.sleep(900)
+        assert warms(sim, began) == []
+        assert len(keeper.all("model.stuck")) == 1
+        assert keeper.state(LLAMA) == "ready"
+        sim.restart()
+
+
+async def test_fault_C13_stuck_stopping_while_nothing_of_ours_is_open(sim: Simulator) -> None:
+    async with facing(sim, QWEN, LLAMA, heal_s=60) as keeper:
         sim.stuck(QWEN)
         began = now()
         await asyncio.sleep(900)
-        assert keeper.state(LLAMA) == "ready"
+        assert touches(sim, QWEN)[1:] == []
         assert warms(sim, began) == []
-        assert len(keeper.all("model.stuck")) <= 1
+        assert keeper.state(LLAMA) == "ready"
         sim.restart()
 
 
