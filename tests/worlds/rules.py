@@ -2,13 +2,14 @@
 
 from ollama_keeper.core.facts import Answered, Failed, Listed, LoadRequest, Send
 from ollama_keeper.simulator.effects import LoadEnded, LoadStarted, Unloaded
-from ollama_keeper.simulator.state import SECOND
+from ollama_keeper.simulator.state import SECOND, Runner
 from tests.worlds.scene import MODELS, NAMES, WANTED, wall
 from tests.worlds.world import KEEPS, Seen, Task, World
 
 PING_IS_LOAD = 5 * SECOND
 YOUNG = 30 * SECOND
 UNMOVED = 60 * SECOND
+GOING = 60 * SECOND
 INTERVALS_S = 30.0
 PINNED_S = 20 * 365 * 86_400.0
 SLACK_S = 2.0
@@ -57,8 +58,8 @@ def judge_request(world: World, task: Task, request: LoadRequest) -> None:
 def judge_arrival(world: World, request: LoadRequest, tested: int) -> None:
     """Whether this request may reach the server as it truly is now.
 
-    Who began after the ping of the idle test, at `tested`, cannot be seen by any test: 20 ms in which a model may become
-    busy, and only if it is condemned in them too does the scheduler hang.
+    Who began after the ping of the idle test, at `tested`, cannot be seen by any test: 20 ms in which a model may
+    become busy, and only if it is condemned in them too does the scheduler hang.
 
     Raises:
         Violation: it carries a keep_alive to a model that is busy, expired or condemned.
@@ -101,8 +102,10 @@ def judge_end(world: World, ended: LoadEnded, ours: bool) -> None:
     _forbid(ours and ended.outcome == "aborted", "no load is aborted", f"request {ended.id}")
 
 
-def judge_unload(world: World, gone: Unloaded) -> World:
+def judge_unload(world: World, gone: Unloaded, runner: Runner | None) -> World:
     """Counts the evictions of a wanted model by our load of a lesser one, until a model leaves otherwise.
+
+    One that a client's keep_alive would have ended in a minute is not counted, as it looks like that.
 
     Raises:
         Violation: the second.
@@ -110,6 +113,9 @@ def judge_unload(world: World, gone: Unloaded) -> World:
     winner, loser = gone.by.removeprefix(OURS), NAMES[gone.key]
     if not gone.by.startswith(OURS) or gone.cause not in {"evicted", "memory_sweep"}:
         return world.but(costs=())
+    ends = runner.expires_at if runner is not None else None
+    if ends is not None and ends - world.now - world.server.wall_offset < GOING:
+        return world
     if loser not in WANTED or world.scene.policy(loser).rank > world.scene.policy(winner).rank:
         return world
     times = next((times for one, other, times in world.costs if (one, other) == (winner, loser)), 0) + 1

@@ -55,10 +55,11 @@ def unload_as_client(world: World, model: str) -> World:
 
 def serve(world: World, event: Event) -> World:
     """The world after an event at the server."""
-    state, effects = step(world.server, event, world.now)
+    before = world.server
+    state, effects = step(before, event, world.now)
     world = world.but(server=_renumbered(state))
     for effect in effects:
-        world = _follow(world, effect)
+        world = _follow(world, effect, before)
     return world
 
 
@@ -119,7 +120,7 @@ def _wanted(
     )
 
 
-def _follow(world: World, effect: Effect) -> World:
+def _follow(world: World, effect: Effect, before: State) -> World:
     match effect:
         case Granted(_, number):
             return _granted(world, number)
@@ -136,7 +137,8 @@ def _follow(world: World, effect: Effect) -> World:
             judge_end(world, effect, _request(world, effect.id) is not None)
             return world.note(f"a load ends: {effect.outcome}")
         case Unloaded():
-            return judge_unload(world.note(f"{NAMES[effect.key]} leaves: {effect.cause}"), effect)
+            world = world.note(f"{NAMES[effect.key]} leaves: {effect.cause}")
+            return judge_unload(world, effect, before.runner(effect.key))
         case _:
             return world
 

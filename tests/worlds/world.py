@@ -174,8 +174,8 @@ class World:
         looked: end of the last look; `next_check` when the jobs run again.
         reconnected: the server has closed our connections since the last look.
         lost_look, late_look, late_answer: what befalls the next one.
-        seen, mine, proving, began: the rules' own bookkeeping: last look; how our loads were listed at their end; whose end,
-            and when, is to be shown by the next look; for which a request of ours has begun a load.
+        seen, mine, proving, began: the rules' own bookkeeping: last look; how our loads were listed at their end; whose
+            end, and when, is to be shown by the next look; for which a request of ours has begun a load.
         costs: (winner, loser, times) of our loads that evicted a better model; `reloads`: (model, times).
         notes: what the last step brought about, in words; no part of the state.
     """
