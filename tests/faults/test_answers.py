@@ -211,7 +211,9 @@ async def test_fault_B6_bodies_that_are_no_answer(sim: Simulator, body: bytes) -
     assert warms(sim, began) == []
 
 
-wrong = st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.lists(st.none(), max_size=1) | st.just({})
+wrong: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.lists(st.none(), max_size=1) | st.just({})
+)
 spoilt_fields = st.dictionaries(st.sampled_from(["name", "digest", "size", "size_vram"]), wrong, min_size=1)
 other_fields = st.dictionaries(st.sampled_from(["details", "family", "new"]), wrong | st.text())
 documents = st.one_of(
@@ -223,6 +225,7 @@ documents = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(documents, min_size=12, max_size=12))
 @settings(
     max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)

@@ -10,6 +10,7 @@ import pytest
 from ollama_keeper.core.policy import Repair
 from ollama_keeper.simulator import Kind, Settings, Simulator
 from ollama_keeper.simulator.catalogue import default_models, make_model
+from ollama_keeper.simulator.history import Request
 from ollama_keeper.store import open_store
 from tests.faults.scenes import EMBED, INTERVAL_S, LLAMA, LLAVA, QWEN, looks, now, since, warms
 from tests.kit.checks import gaps, keeping_requests, ours
@@ -22,6 +23,12 @@ HOUR_S = 3_600.0
 
 async def gone(sim: Simulator, model: str) -> None:
     await until(lambda: not sim.is_resident(model), limit_s=60)
+
+
+def options_of(request: Request) -> dict[str, object]:
+    options = (request.body or {}).get("options", {})
+    assert isinstance(options, dict)
+    return options
 
 
 # --- C1: looks that hang ----------------------------------------------------------------------------------------------
@@ -97,6 +104,7 @@ async def test_fault_C4_pulled_anew(sim: Simulator) -> None:
 # --- C5, C6: out of memory --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_fault_C5_out_of_memory_at_load(sim: Simulator) -> None:
     sim.oom(LLAVA)
     models = (wanted(QWEN, priority=9), wanted(LLAMA, priority=8), wanted(LLAVA, priority=1))
@@ -111,6 +119,7 @@ async def test_fault_C5_out_of_memory_at_load(sim: Simulator) -> None:
     assert len([load for load in sim.history.loads(LLAVA) if load.outcome == "out_of_memory"]) <= 2
 
 
+@pytest.mark.slow
 async def test_fault_C5_out_of_memory_without_harm_is_tried_again_in_good_time(sim: Simulator) -> None:
     sim.oom(LLAVA)
     async with facing(sim, LLAVA, settled=False, heal_s=6.6 * HOUR_S):
@@ -145,6 +154,7 @@ async def test_fault_C7_a_load_of_ten_minutes(sim: Simulator) -> None:
     assert len(touches(sim, QWEN)) == 1
 
 
+@pytest.mark.slow
 async def test_fault_C7_a_load_that_outlives_every_limit(sim: Simulator) -> None:
     sim.load_time(QWEN, 2_400)
     async with facing(sim, QWEN, LLAMA, settled=False, aborts=1, heal_s=400) as keeper:
@@ -197,6 +207,7 @@ async def test_fault_C9_the_gpu_is_lost(make_sim: Callable[..., Simulator], repa
     assert len([load for load in sim.history.loads(QWEN, who=US) if load.start > fallen]) <= (repair is Repair.RELOAD)
 
 
+@pytest.mark.slow
 async def test_fault_C9_a_gpu_at_a_tenth_of_its_speed_is_caught_by_a_probe(make_sim: Callable[..., Simulator]) -> None:
     sim = make_sim([replace(model, tokens_per_s=0.05) for model in default_models()])
     probed = wanted(QWEN, probe_every_s=600.0, probe_slow_after_s=10.0)
@@ -206,6 +217,7 @@ async def test_fault_C9_a_gpu_at_a_tenth_of_its_speed_is_caught_by_a_probe(make_
     assert len(sim.history.loads()) == 1
 
 
+@pytest.mark.slow
 async def test_fault_C10_ping_pong(sim: Simulator) -> None:
     sim.max_loaded(1)
     models = (wanted(LLAMA, priority=1), wanted(QWEN, priority=9))
@@ -251,14 +263,15 @@ async def test_fault_C12_clients_with_different_contexts(sim: Simulator) -> None
         assert keeper.events("model.reloaded")
     contexts = {8_192, 32_768, 4_096}
     ours_now = since(began, touches(sim, QWEN))
-    assert all((one.body or {}).get("options", {}).keys() <= {"num_ctx"} for one in ours_now)
-    assert {(one.body or {}).get("options", {}).get("num_ctx", 4_096) for one in ours_now} <= contexts
+    assert all(options_of(one).keys() <= {"num_ctx"} for one in ours_now)
+    assert {options_of(one).get("num_ctx", 4_096) for one in ours_now} <= contexts
     assert sim.history.reloads(who=US) == []
 
 
 # --- C13, C18: what hangs ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_fault_C13_stuck_stopping_under_a_ping_of_ours(sim: Simulator) -> None:
     async with facing(sim, QWEN, LLAMA, heal_s=60) as keeper:
         sim.wedge(QWEN)
@@ -299,12 +312,14 @@ async def test_fault_C14_restarted_as_another_version(sim: Simulator) -> None:
         began = now()
         sim.restart("0.34.0", down_s=5)
         await asyncio.sleep(6)
-    (restarted,) = keeper.all("server.restarted")
+    assert len(keeper.all("server.restarted")) == 1
+    restarted = keeper.last("server.restarted")
     assert (restarted.version_before, restarted.version) == ("0.33.0", "0.34.0")
     assert warms(sim, began) == [QWEN, EMBED, LLAMA]
     assert not sim.history.loads_overlapped()
 
 
+@pytest.mark.slow
 async def test_fault_C15_fewer_may_be_loaded_than_are_pinned(sim: Simulator) -> None:
     sim.max_loaded(2)
     models = (wanted(LLAMA, priority=1), wanted(QWEN, priority=9), wanted(EMBED, priority=5))

@@ -1,4 +1,4 @@
-"""Every row of the catalogue has a test named for it, or is named as not tried; and the closing line tells the truth."""
+"""Every row has a test named for it, or is named as not tried; and the closing line tells the truth."""
 
 import re
 from pathlib import Path
