@@ -2,14 +2,14 @@
 
 from ollama_keeper.core.facts import Answered, Failed, Listed, LoadRequest, Send
 from ollama_keeper.simulator.effects import LoadEnded, LoadStarted, Unloaded
-from ollama_keeper.simulator.state import SECOND, Runner
+from ollama_keeper.simulator.state import SECOND
 from tests.worlds.scene import MODELS, NAMES, WANTED, wall
 from tests.worlds.world import KEEPS, Seen, Task, World
 
 PING_IS_LOAD = 5 * SECOND
 YOUNG = 30 * SECOND
 UNMOVED = 60 * SECOND
-GOING = 60 * SECOND
+GOING_S = 60.0
 INTERVALS_S = 30.0
 PINNED_S = 20 * 365 * 86_400.0
 SLACK_S = 2.0
@@ -102,10 +102,10 @@ def judge_end(world: World, ended: LoadEnded, ours: bool) -> None:
     _forbid(ours and ended.outcome == "aborted", "no load is aborted", f"request {ended.id}")
 
 
-def judge_unload(world: World, gone: Unloaded, runner: Runner | None) -> World:
+def judge_unload(world: World, gone: Unloaded) -> World:
     """Counts the evictions of a wanted model by our load of a lesser one, until a model leaves otherwise.
 
-    One that a client's keep_alive would have ended in a minute is not counted, as it looks like that.
+    One that the last look showed to end within a minute is not counted: it has gone as foretold.
 
     Raises:
         Violation: the second.
@@ -113,8 +113,8 @@ def judge_unload(world: World, gone: Unloaded, runner: Runner | None) -> World:
     winner, loser = gone.by.removeprefix(OURS), NAMES[gone.key]
     if not gone.by.startswith(OURS) or gone.cause not in {"evicted", "memory_sweep"}:
         return world.but(costs=())
-    ends = runner.expires_at if runner is not None else None
-    if ends is not None and ends - world.now - world.server.wall_offset < GOING:
+    seen = world.last_seen(loser)
+    if seen is not None and _remaining_s(world, seen) < GOING_S:
         return world
     if loser not in WANTED or world.scene.policy(loser).rank > world.scene.policy(winner).rank:
         return world

@@ -55,11 +55,10 @@ def unload_as_client(world: World, model: str) -> World:
 
 def serve(world: World, event: Event) -> World:
     """The world after an event at the server."""
-    before = world.server
-    state, effects = step(before, event, world.now)
+    state, effects = step(world.server, event, world.now)
     world = world.but(server=_renumbered(state))
     for effect in effects:
-        world = _follow(world, effect, before)
+        world = _follow(world, effect)
     return world
 
 
@@ -120,7 +119,7 @@ def _wanted(
     )
 
 
-def _follow(world: World, effect: Effect, before: State) -> World:
+def _follow(world: World, effect: Effect) -> World:
     match effect:
         case Granted(_, number):
             return _granted(world, number)
@@ -137,8 +136,7 @@ def _follow(world: World, effect: Effect, before: State) -> World:
             judge_end(world, effect, _request(world, effect.id) is not None)
             return world.note(f"a load ends: {effect.outcome}")
         case Unloaded():
-            world = world.note(f"{NAMES[effect.key]} leaves: {effect.cause}")
-            return judge_unload(world, effect, before.runner(effect.key))
+            return judge_unload(world.note(f"{NAMES[effect.key]} leaves: {effect.cause}"), effect)
         case _:
             return world
 
