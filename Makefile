@@ -9,7 +9,7 @@ MINUTES ?= 10
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults lint format bench contract lock dist clean
+.PHONY: help setup demo run test faults worlds lint format bench contract lock dist clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
