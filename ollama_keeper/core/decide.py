@@ -148,7 +148,8 @@ def _keep(send: Send, model: ModelMemory, memory: ServerMemory, *, now: Instant,
 def _once_idle(request: LoadRequest, model: ModelMemory, memory: ServerMemory, *, now: Instant, why: Why) -> Decision:
     """A request with a keep_alive, once the idle test has said idle; the test, if it was not made lately."""
     frees = memory.hung is not None and request.send is Send.UNLOAD
-    if not frees and any(load.counts(now) for load in memory.open):
+    stands = memory.hung is not None or memory.abandoned is not None  # a keep_alive would take away what may free it
+    if not frees and (stands or any(load.counts(now) for load in memory.open)):
         return Decision(Act.NOTHING, Why.BEHIND_LOAD)
     if found_idle(model, now):
         return Decision(Act.KEEP, why, request)

@@ -65,7 +65,8 @@ def _restarted(memory: ServerMemory, look: Looked) -> bool:
         return True
     kept = {(entry.name, entry.digest) for entry in look.models}
     all_gone = bool(memory.present) and not any(present.key in kept for present in memory.present)
-    return all_gone and (memory.disturbed or look.reconnected)
+    ours = bool(memory.open) or any(model.pending for model in memory.models)  # our own load may have cost them all
+    return all_gone and (look.reconnected or (memory.disturbed and not ours))
 
 
 def _older_than_answer(model: ModelMemory, look: Looked) -> bool:

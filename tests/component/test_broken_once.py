@@ -59,3 +59,21 @@ def test_a_kept_model_that_a_client_loads_back_is_not_fought_at_once() -> None:
     assert story.model("a").departure.cause == "displaced"
     assert story.loads_next() is None
     assert story.state("a")[0] == "cold"
+
+
+def test_a_lost_look_beside_our_own_load_is_no_restart() -> None:
+    story = Story((wished("a", priority=200), wished("b"))).begins(listed("b"))
+    story.opens_warm("a")
+    story.at(3).fails_to_look(Failure.READ_TIMEOUT).at(5).looks()
+    assert "server.restarted" not in story.events()
+    assert story.last("model.lost").cause == "displaced"
+
+
+def test_nothing_is_repinned_behind_a_load_that_was_given_up() -> None:
+    """The end of a shortened lease may be what frees the scheduler (OLLAMA.md 4.1)."""
+    story = Story((wished("a"), wished("b"))).begins()
+    story.warms("a", 4.0, listed("a", 4 + 9_223_372_036))
+    story.fails_to_warm("b", Failure.LOAD_TIMEOUT, took_s=1_800)
+    story.looks_until(1_830, listed("a", 2_100))
+    assert story.memory.abandoned is not None
+    assert story.finds_idle("a").decides("a").act == "nothing"
