@@ -27,8 +27,7 @@ class Watch:
         self.changed = asyncio.Event()
         self.clock = SystemClock()
         self._clients = clients(config)
-        source = str(config.path) if config.path else None
-        self._notes = None if dry_run else Notes(store, source=source)
+        self._notes = None if dry_run else Notes(store, source=config.source)
         self.servers = tuple(self._server(server, store, say, dry_run=dry_run) for server in config.servers)
 
     def _server(self, server: ServerConfig, store: Store, say: Say, *, dry_run: bool) -> Server:

@@ -58,3 +58,8 @@ class Config:
     log: LogSettings
     path: Path | None
     web: WebSettings = WebSettings()
+
+    @property
+    def source(self) -> str | None:
+        """The file that was taken, as a line of the log names it."""
+        return str(self.path) if self.path else None

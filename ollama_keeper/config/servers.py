@@ -8,9 +8,9 @@ from ollama_keeper.config.layer import Path, Place
 from ollama_keeper.config.merged import Merged
 from ollama_keeper.config.places import expanded
 from ollama_keeper.config.schema import ServerEntry
-from ollama_keeper.config.urls import DEFAULT_URL, DNS, default_name, host_url, is_loopback
+from ollama_keeper.config.urls import DEFAULT_URL, default_name, host_url, is_loopback
 from ollama_keeper.config.values import Wrong
-from ollama_keeper.core.address import Address
+from ollama_keeper.core.address import DNS, Address
 from ollama_keeper.core.policy import Budget
 from ollama_keeper.errors import Mistake
 

@@ -9,10 +9,10 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from ollama_keeper.config.values import Wrong, shown
+from ollama_keeper.core.address import DNS
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 DEFAULT_PORT = 11_434
-DNS = "dns+"
 SCHEME_PORTS = {"http": 80, "https": 443}
 
 _HOST = re.compile(r"[^\s/?#@\[\]\\:%]+")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+DNS = "dns+"  # before a URL: the host is a name, which stands for all the servers that it leads to
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

@@ -32,7 +32,7 @@ from ollama_keeper.core.reasons import By, Cause, Reason, State, StateReason
 from ollama_keeper.core.refusals import shares_weights_with
 from ollama_keeper.core.sizes import size_of
 from ollama_keeper.core.states import gpu_missing, misplacement, state_of, wanted_context, wanted_gpu_fraction
-from ollama_keeper.core.wishes import not_asked_for, not_to_be_kept, paused
+from ollama_keeper.core.wishes import claimants, not_asked_for, not_to_be_kept, paused
 
 OFF_DUTY = {State.OFF_HOURS: Cause.AHEAD_OF_HOURS, State.OVER_BUDGET: Cause.FIRST_SEEN}
 Announced = tuple[ServerMemory, tuple[Change, ...]]
@@ -205,7 +205,6 @@ def _off_hours(model: ModelMemory, memory: ServerMemory, reason: StateReason, no
 
 
 def _over_budget(model: ModelMemory, memory: ServerMemory, reason: StateReason, now: Instant) -> Change:
-    claimants = [other for other in memory.models if not_asked_for(other, now) is None]
     size = size_of(model)
     return ModelOverBudget(
         server=memory.server,
@@ -213,7 +212,7 @@ def _over_budget(model: ModelMemory, memory: ServerMemory, reason: StateReason, 
         state=State.OVER_BUDGET,
         reason=reason,
         size_bytes=size.size if size else None,
-        left_bytes=left_bytes(model, claimants, memory),
+        left_bytes=left_bytes(model, claimants(memory, now), memory),
         hint="the budget goes to models of higher rank; raise it, or take a smaller model or context_length",
     )
 

@@ -3,14 +3,14 @@
 An absent model asks for nothing here: whose turn it is to load concerns the whole server (`turn.next_load`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from ollama_keeper.core.facts import Listed, LoadRequest, ProbeRequest, Send
+from ollama_keeper.core.facts import LoadRequest, ProbeRequest, Send
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import IDLE_TEST_EVERY_S, PING_RETRY_S, YOUNG_LOAD_S
-from ollama_keeper.core.ownership import Claim, claim, found_idle
+from ollama_keeper.core.ownership import Claim, claim, found_idle, pulled_anew
 from ollama_keeper.core.policy import OnExpire, Options
 from ollama_keeper.core.probes import probe_due, probe_request
 from ollama_keeper.core.reasons import ServerState
@@ -115,7 +115,7 @@ def _not_now(model: ModelMemory, memory: ServerMemory, now: Instant) -> Why | No
         return Why.BEHIND_LOAD
     if model.listed is None:
         return Why.NOT_LISTED
-    return Why.OTHER_DIGEST if _other_digest(model, model.listed) else None
+    return Why.OTHER_DIGEST if pulled_anew(model) else None
 
 
 def _give_back(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
@@ -132,10 +132,6 @@ def _beside_load(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool
     return mine or any(load.counts(now) and now.since(load.since) < YOUNG_LOAD_S for load in memory.open)
 
 
-def _other_digest(model: ModelMemory, listed: Listed) -> bool:
-    return listed.name == model.policy.name and model.pulled not in {None, listed.digest}
-
-
 def _keep(send: Send, model: ModelMemory, memory: ServerMemory, *, now: Instant, options: Options | None) -> Decision:
     why = Why.SHORTENED if send is Send.REPIN else Why.IDLE_LEASE
     if model.policy.on_expire is OnExpire.RELEASE and not model.policy.pins:
@@ -146,13 +142,13 @@ def _keep(send: Send, model: ModelMemory, memory: ServerMemory, *, now: Instant,
 
 
 def _once_idle(request: LoadRequest, model: ModelMemory, memory: ServerMemory, *, now: Instant, why: Why) -> Decision:
-    """A request with a keep_alive, once the idle test has said idle; the test, if it was not made lately."""
+    """A request with a keep_alive, or an unload, once the idle test said idle; the test, if not made lately."""
     frees = memory.hung is not None and request.send is Send.UNLOAD
     stands = memory.hung is not None or memory.abandoned is not None  # a keep_alive would take away what may free it
     if not frees and (stands or any(load.counts(now) for load in memory.open)):
         return Decision(Act.NOTHING, Why.BEHIND_LOAD)
     if found_idle(model, now):
-        return Decision(Act.KEEP, why, request)
+        return Decision(Act.UNLOAD if request.send is Send.UNLOAD else Act.KEEP, why, request)
     if model.idle_tested is not None and now.since(model.idle_tested) < IDLE_TEST_EVERY_S:
         return Decision(Act.NOTHING, Why.BUSY)
     options = model.record.options if request.send is Send.UNLOAD and model.record else request.options
@@ -162,8 +158,7 @@ def _once_idle(request: LoadRequest, model: ModelMemory, memory: ServerMemory, *
 def _ours(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     unload = repair(model, memory, now)
     if unload is not None and not model.unloading:
-        test = _once_idle(unload, model, memory, now=now, why=Why.REPAIR)
-        return replace(test, act=Act.UNLOAD) if test.act is Act.KEEP else test
+        return _once_idle(unload, model, memory, now=now, why=Why.REPAIR)
     ping = _ping(model, memory, now)
     if ping.act is not Act.NOTHING or not probe_due(model, now) or _ping_just_failed(model, now):
         return ping

@@ -47,6 +47,14 @@ def shares_our_load(model: ModelMemory) -> bool:
     return model.record is not None and model.listed is not None and model.record.same(model.listed)
 
 
+def pulled_anew(model: ModelMemory) -> bool:
+    """Whether other weights are pulled under the name than those that are loaded under it."""
+    listed = model.listed
+    if listed is None or listed.name != model.policy.name:
+        return False
+    return model.pulled not in {None, listed.digest}
+
+
 def pinned(remaining_s: float) -> bool:
     """Whether a remaining time means "for ever": the server has no pins, only centuries (OLLAMA.md 1)."""
     return remaining_s > PINNED_AHEAD_S

@@ -6,6 +6,7 @@ from ollama_keeper.core.holds import Hold, holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import PROBE_FAILURES, STUCK_AFTER_S
+from ollama_keeper.core.ownership import pulled_anew
 from ollama_keeper.core.policy import ContextRule
 from ollama_keeper.core.reasons import Cause, Reason, ServerState, State, StateReason
 from ollama_keeper.core.refusals import refusal
@@ -42,8 +43,7 @@ def misplacement(model: ModelMemory, memory: ServerMemory) -> Reason | None:
     context = wanted_context(model)
     if context is not None and listed.context_length is not None and listed.context_length != context:
         return Reason.OTHER_CONTEXT
-    named = listed.name == model.policy.name
-    return Reason.OTHER_DIGEST if named and model.pulled not in {None, listed.digest} else None
+    return Reason.OTHER_DIGEST if pulled_anew(model) else None
 
 
 def gpu_missing(memory: ServerMemory) -> bool:

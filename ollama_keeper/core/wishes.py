@@ -42,6 +42,11 @@ def not_asked_for(model: ModelMemory, now: Instant) -> Unwanted | None:
     return Unwanted(State.OFF_HOURS, Reason.OUTSIDE_HOURS, opens)
 
 
+def claimants(memory: ServerMemory, now: Instant) -> tuple[ModelMemory, ...]:
+    """The models that are asked for now, by rank: those that share the budget."""
+    return tuple(model for model in memory.models if not_asked_for(model, now) is None)
+
+
 def paused(model: ModelMemory, now: Instant) -> Pause | None:
     """The pause that holds now; it ends by itself."""
     pause = model.pause
@@ -58,6 +63,5 @@ def ahead_s(model: ModelMemory) -> float:
 def _over_budget(model: ModelMemory, memory: ServerMemory, now: Instant) -> Unwanted | None:
     if memory.budget is None:
         return None
-    claimants = tuple(other for other in memory.models if not_asked_for(other, now) is None)
-    reason = over_budget(model, claimants, memory)
+    reason = over_budget(model, claimants(memory, now), memory)
     return Unwanted(State.OVER_BUDGET, reason) if reason else None

@@ -30,6 +30,7 @@ class Site:
         take: Callable[[Change], None],
     ) -> None:
         self.config = config
+        self.task: asyncio.Task[None] | None = None  # that of `run`, once it was begun
         self._came = came
         self._gone = gone
         self._take = take

@@ -85,7 +85,7 @@ class Fleet:
         for running in self._running.values():
             self._begin(running)
         for site in self._sites.values():
-            self._chore(site.run(), f"resolve {site.config.address.name}")
+            self._resolve(site)
 
     async def drain(self, grace_s: float) -> int:
         """Starts nothing more, and ends what is open after `grace_s`; gives the number of loads abandoned."""
@@ -96,7 +96,7 @@ class Fleet:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
         for running in everybody:
-            await _end(running)
+            await _close(running)
         return sum(left)
 
     def tell(self, fact: Paused | Resumed) -> None:
@@ -116,7 +116,7 @@ class Fleet:
             self.add(config, clients[config.address.name])
         for config in changes.reached:
             for each in self._members(config):
-                self._reach(each, self._parts.client(each))
+                self._reach(each, clients.get(each.address.name) or self._parts.client(each))
         for config in changes.wished:
             for each in self._members(config):
                 self._wish(each)
@@ -127,15 +127,18 @@ class Fleet:
         site = Site(config, came=self._came, gone=self._end, take=self._take)
         self._sites[config.address.name] = site
         if self._group is not None:
-            self._chore(site.run(), f"resolve {config.address.name}")
+            self._resolve(site)
+
+    def _resolve(self, site: Site) -> None:
+        site.task = self._chore(site.run(), f"resolve {site.config.address.name}")
 
     def _came(self, config: ServerConfig) -> None:
         self.add(config, self._parts.client(config))
 
     def _end_site(self, name: str) -> None:
         site = self._sites.pop(name)
-        for chore in [chore for chore in self._chores if chore.get_name() == f"resolve {name}"]:
-            chore.cancel()
+        if site.task is not None:
+            site.task.cancel()
         for config in site.members:
             self._end(config.address.name)
 
@@ -162,7 +165,7 @@ class Fleet:
         while server.memory.open or (server.memory.leaving and server.now().since(began) < RETIRE_S):
             await server.changed(RETIRED_EVERY_S)
         await server.drain(0.0)
-        await _end(running)
+        await _close(running)
         self._retiring.remove(running)
         if running.config.address.name not in self._running:
             self._notes.forget(running.config.address.name)
@@ -190,12 +193,10 @@ class Fleet:
         running.config = config
         running.server.learn(Configured(config.policies, budget=config.budget))
         after = {policy.model: policy.interval_s for policy in config.policies}
-        for model in before.keys() - after.keys():
+        for model, _ in before.items() - after.items():
             self.schedule.remove(config.address.name, model)
-        for model, interval_s in after.items():
-            if before.get(model) != interval_s:
-                self.schedule.remove(config.address.name, model)
-                self._schedule(running.server, model, interval_s)
+        for model, interval_s in after.items() - before.items():
+            self._schedule(running.server, model, interval_s)
 
     # --- one server ---------------------------------------------------------------------------------------------------
 
@@ -229,10 +230,11 @@ class Fleet:
             raise RuntimeError(msg)
         return self._group.create_task(work, name=name)
 
-    def _chore(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _chore(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = self._task(work, name)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+        return task
 
     def _remember(self, memory: ServerMemory, url: str) -> None:
         held = self._running.get(memory.server)
@@ -240,7 +242,7 @@ class Fleet:
             self._notes.take(memory, url)
 
 
-async def _end(running: Running) -> None:
+async def _close(running: Running) -> None:
     if running.task is not None:
         running.task.cancel()
     await running.client.aclose()

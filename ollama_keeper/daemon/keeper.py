@@ -45,7 +45,7 @@ class Daemon:
         self._reload = asyncio.Event()
         self._signal = ""
         self._started = parts.clock.now()
-        self._fleet = Fleet(parts, take=self._take, source=str(config.path) if config.path else None)
+        self._fleet = Fleet(parts, take=self._take, source=config.source)
         self._pulse = Pulse(self._fleet, parts.clock, take=self._take)
         clients = self._fleet.prepare(config.servers)
         for server in config.servers:
@@ -148,7 +148,7 @@ class Daemon:
         later = f"takes effect at the next start: {', '.join(asked.later)}" if asked.later else None
         self._take(
             ConfigLoaded(
-                path=str(config.path) if config.path else None,
+                path=config.source,
                 added=asked.added,
                 removed=asked.removed,
                 changed=asked.changed,
@@ -165,8 +165,7 @@ class Daemon:
     def _say_started(self) -> None:
         models, servers = wanted(self._config), len(self._config.servers)
         self._take(KeeperStarted(version=__version__, run_id=uuid4().hex[:12], servers=servers, models=models))
-        path = self._config.path
-        self._take(ConfigLoaded(path=str(path) if path else None, added=models))
+        self._take(ConfigLoaded(path=self._config.source, added=models))
 
 
 def _rejected(config: Config, mistakes: tuple[Mistake, ...]) -> ConfigRejected:
@@ -174,5 +173,6 @@ def _rejected(config: Config, mistakes: tuple[Mistake, ...]) -> ConfigRejected:
     first = mistakes[0]
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
     told = f"{first.hint or 'mend it'}{more}; the configuration before stays; see all with: ollama-keeper config show"
-    path = str(config.path) if config.path else first.source
-    return ConfigRejected(path=path, line=first.line, column=first.column, key=first.key or None, hint=told)
+    return ConfigRejected(
+        path=config.source or first.source, line=first.line, column=first.column, key=first.key or None, hint=told
+    )

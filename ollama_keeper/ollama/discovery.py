@@ -2,24 +2,18 @@
 
 import asyncio
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ollama_keeper.core.address import Address
+from ollama_keeper.core.address import DNS, Address
 
-PREFIX = "dns+"
 RESOLVE_S = 10.0
-
-_RESOLVERS = ThreadPoolExecutor(4, thread_name_prefix="resolver")
-"""Threads of its own: a resolver that is silent for half a minute must not starve anything else (FAULTS A3)."""
 
 
 def is_name(address: Address) -> bool:
     """Whether the address stands for all the servers that a name leads to."""
-    return address.url.startswith(PREFIX)
+    return address.url.startswith(DNS)
 
 
 async def resolve(address: Address) -> frozenset[str]:
@@ -28,16 +22,16 @@ async def resolve(address: Address) -> frozenset[str]:
     Raises:
         OSError: the resolver knows no such name, or does not answer within 10 s.
     """
-    parts = urlsplit(address.url.removeprefix(PREFIX))
-    ask = partial(socket.getaddrinfo, parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    parts = urlsplit(address.url.removeprefix(DNS))
+    loop = asyncio.get_running_loop()
     async with asyncio.timeout(RESOLVE_S):
-        answer = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, ask)
+        answer = await loop.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
     return frozenset(str(sockaddr[0]) for *_, sockaddr in answer)
 
 
 def member(address: Address, ip: str) -> Address:
     """The server at one of the addresses; asked by the name, so that certificates and virtual hosts fit."""
-    parts = urlsplit(address.url.removeprefix(PREFIX))
+    parts = urlsplit(address.url.removeprefix(DNS))
     host = f"[{ip}]" if ip_address(ip.partition("%")[0]).version == 6 else ip
     netloc = f"{host}:{parts.port}"
     named = address.name != parts.netloc
@@ -52,4 +46,4 @@ async def members(address: Address) -> tuple[Address, ...]:
     try:
         return tuple(member(address, ip) for ip in sorted(await resolve(address)))
     except OSError:  # TimeoutError included
-        return (replace(address, url=address.url.removeprefix(PREFIX)),)
+        return (replace(address, url=address.url.removeprefix(DNS)),)
