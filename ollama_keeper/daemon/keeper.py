@@ -46,7 +46,7 @@ class Daemon:
         self._signal = ""
         self._started = parts.clock.now()
         self._fleet = Fleet(parts, take=self._take, source=config.source)
-        self._pulse = Pulse(self._fleet, parts.clock, take=self._take)
+        self._pulse = Pulse(self._fleet, parts.clock, take=self._take, see=parts.reports.see)
         clients = self._fleet.prepare(config.servers)
         for server in config.servers:
             self._fleet.add(server, clients[server.address.name])

@@ -1,11 +1,12 @@
 """The daemon's pulse: each 5 s, were the clocks set, did the loop stall, is the hour over."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ollama_keeper.clock import Clock, wall_step
 from ollama_keeper.core.changes import Change, ClockJumped, LoopStalled
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.states import resident, state_of
 from ollama_keeper.core.wishes import not_to_be_kept
 from ollama_keeper.daemon.fleet import Fleet
@@ -17,13 +18,17 @@ SLEPT_S = 5.0  # a longer gap, on either clock, makes what was seen before it ol
 SUMMARY_EVERY_S = 3_600.0
 
 
+See = Callable[[Sequence[ServerMemory], Instant], None]
+
+
 class Pulse:
     """Beats as long as the loop turns."""
 
-    def __init__(self, fleet: Fleet, clock: Clock, *, take: Callable[[Change], None]) -> None:
+    def __init__(self, fleet: Fleet, clock: Clock, *, take: Callable[[Change], None], see: See) -> None:
         self._fleet = fleet
         self._clock = clock
         self._take = take
+        self._see = see
         self._summary = Summary()
 
     def take(self, change: Change) -> None:
@@ -38,6 +43,7 @@ class Pulse:
             now = self._clock.now()
             self._watch_clocks(before, now)
             self._summary.cold(self._cold_s(now.since(before)))
+            self._see([server.memory for server in self._fleet.servers], now)
             if now.since(summed) >= SUMMARY_EVERY_S:
                 self._sum_up(now)
                 summed = now

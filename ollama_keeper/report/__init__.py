@@ -1,10 +1,14 @@
-"""Consumers of changes. None may raise into the shell: one that fails is told of once, and the rest go on."""
+"""Consumers of changes and of states. None may raise into the shell: one that fails is told of once, the rest go on."""
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from ollama_keeper.core.changes import Change
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.errors import printable
 from ollama_keeper.report.log import Log, where
 
@@ -17,30 +21,47 @@ class Consumer(Protocol):
         ...
 
 
-class Reports:
-    """Hands every change to every consumer, the log first."""
+class Watcher(Protocol):
+    """Sees what is known of all servers, every few seconds."""
 
-    def __init__(self, log: Log, *others: Consumer) -> None:
+    def see(self, servers: Sequence[ServerMemory], now: Instant) -> None:
+        """What is known at one moment."""
+        ...
+
+
+class Reports:
+    """Hands every change to every consumer, the log first, and every few seconds what is known to every watcher."""
+
+    def __init__(self, log: Log, *others: Consumer, watchers: Sequence[Watcher] = ()) -> None:
         self._log = log
         self._consumers: tuple[Consumer, ...] = (log, *others)
+        self._watchers = tuple(watchers)
         self._failed: set[int] = set()
 
     def take(self, change: Change, at: datetime) -> None:
         """Tells all consumers of a change; what they raise stops neither the others nor the caller."""
-        for place, consumer in enumerate(self._consumers):
-            try:
-                consumer.take(change, at)
-            except Exception as error:  # noqa: BLE001 - the one guard around consumers (DESIGN 3.4)
-                self._tell(place, consumer, error)
+        for consumer in self._consumers:
+            self._guarded(consumer, partial(consumer.take, change, at))
+
+    def see(self, servers: Sequence[ServerMemory], now: Instant) -> None:
+        """Shows all watchers what is known of the servers; the same guard."""
+        for watcher in self._watchers:
+            self._guarded(watcher, partial(watcher.see, servers, now))
 
     def level(self, level: str) -> None:
         """Tells the log how much is logged from now on."""
         self._log.level(level)
 
-    def _tell(self, place: int, consumer: Consumer, error: Exception) -> None:
-        if place in self._failed:
+    def _guarded(self, part: object, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - the one guard around consumers (DESIGN 3.4)
+            self._tell(part, error)
+
+    def _tell(self, part: object, error: Exception) -> None:
+        if id(part) in self._failed:
             return
-        self._failed.add(place)
+        self._failed.add(id(part))
         with suppress(Exception):  # the log may be what failed
-            name, text = type(consumer).__name__, printable(repr(error))
+            name, text = type(part).__name__, printable(repr(error))
             self._log.message("error", "consumer.failed", consumer=name, error=text, where=where(error))

@@ -1,7 +1,7 @@
 """The real daemon on simulated servers, in virtual time; and what every test asks of the servers' own records."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from ollama_keeper.core.policy import Budget, Policy, policy_for, ranked
 from ollama_keeper.core.states import state_of
 from ollama_keeper.daemon import Daemon, Parts
 from ollama_keeper.ollama.client import OllamaClient
-from ollama_keeper.report import Reports
+from ollama_keeper.report import Consumer, Reports, Watcher
 from ollama_keeper.simulator import Simulator
 from ollama_keeper.store import Store
 from tests.kit.transport import SimTransport
@@ -75,6 +75,8 @@ class Keeper:
         grace_s: float = 20.0,
         file: Path | None = None,
         budget: Budget | None = None,
+        consumers: Sequence[Consumer] = (),
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self.recorder = Recorder()
         config = load(path=file, environ={}) if file else configured(servers, grace_s=grace_s, budget=budget)
@@ -86,7 +88,7 @@ class Keeper:
             return self.clients[-1]
 
         store = store or Store(None, report=lambda change: None)
-        reports = Reports(self.recorder)  # type: ignore[arg-type]
+        reports = Reports(self.recorder, *consumers, watchers=watchers)  # type: ignore[arg-type]
         read = (lambda: load(path=file, environ={})) if file else (lambda: self._next)
         watch = FileWatch(file) if file else None
         parts = Parts(reports, store, LoopClock(), client, read, watch)

@@ -1,8 +1,11 @@
 """Consumers and their guard."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ollama_keeper.core.changes import Change, ServerUp
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.report import Reports
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -64,3 +67,26 @@ def test_even_the_log_may_fail() -> None:
     other = Taker()
     Reports(FakeLog(fails=True), other).take(UP, AT)  # type: ignore[arg-type]
     assert other.took == [UP]
+
+
+class Sees:
+    """Remembers what it saw, and fails where it is told to."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.saw: list[Sequence[ServerMemory]] = []
+        self.fails = fails
+
+    def see(self, servers: Sequence[ServerMemory], now: Instant) -> None:
+        self.saw.append(servers)
+        if self.fails:
+            raise RuntimeError
+
+
+def test_a_watcher_that_fails_is_told_of_once_and_the_others_still_see() -> None:
+    log, bad, good = FakeLog(), Sees(fails=True), Sees()
+    reports = Reports(log, watchers=(bad, good))  # type: ignore[arg-type]
+    now = Instant(AT, 0.0)
+    reports.see((), now)
+    reports.see((), now)
+    assert len(good.saw) == 2
+    assert [line[1] for line in log.lines] == ["consumer.failed"]
