@@ -10,7 +10,7 @@ from ollama_keeper.core.facts import LoadRequest, ProbeRequest, Send
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import IDLE_TEST_EVERY_S, PING_RETRY_S, YOUNG_LOAD_S
-from ollama_keeper.core.ownership import Claim, claim, found_idle, pulled_anew
+from ollama_keeper.core.ownership import Claim, claim, found_idle, lease_left_s, pulled_anew
 from ollama_keeper.core.policy import OnExpire, Options
 from ollama_keeper.core.probes import probe_due, probe_request
 from ollama_keeper.core.reasons import ServerState
@@ -179,8 +179,8 @@ def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
         return Decision(Act.NOTHING, Why.NOT_DUE)
     if _ping_just_failed(model, now):
         return Decision(Act.NOTHING, Why.NOT_DUE)
-    lease_s, listed = policy.lease_s, model.listed
-    if lease_s is not None and listed is not None and memory.remaining_s(listed, now) <= lease_s / 2:
+    left_s = lease_left_s(model, memory, now)
+    if policy.lease_s is not None and left_s is not None and left_s <= policy.lease_s / 2:
         return Decision(Act.PING, Why.HALF_TIME, ping_request(model, record.options))
     if policy.ping_every_s is None:
         return Decision(Act.NOTHING, Why.NOT_DUE)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
+from ollama_keeper.core.memory import Breaker, Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_LOADS_AN_HOUR, FULL_FOR_S, HOUR_S
 from ollama_keeper.core.policy import Contention
 from ollama_keeper.core.reasons import Cause, Failure, Reason, ServerState, State
@@ -82,12 +82,22 @@ def _backing_off(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iter
     breaker = model.breaker
     if breaker is not None and breaker.holds(now):
         yield Hold(State.BACKING_OFF, Reason.BREAKER_OPEN, breaker.opened.mono + breaker.open_s)
+    yield _outbid(breaker, memory, now)
     if model.failed is not None and model.failure is not None and model.failures:
         until = model.failed.mono + retry_in_s(model, memory.server)
         yield Hold(State.BACKING_OFF, model.failure, until) if now.mono < until else None
     recent = [at for at in memory.failed_loads if now.mono - at < HOUR_S]
     if len(recent) >= FAILED_LOADS_AN_HOUR:
         yield Hold(State.BACKING_OFF, Reason.HOUR_LIMIT, recent[-FAILED_LOADS_AN_HOUR] + HOUR_S)
+
+
+def _outbid(breaker: Breaker | None, memory: ServerMemory, now: Instant) -> Hold | None:
+    """The breaker stays open while the guest that will not give way is in use."""
+    guest = None if breaker is None or breaker.closed else breaker.guest
+    there = next((present for present in memory.present if present.key == guest), None)
+    if there is None or now.since(there.moved) >= HOUR_S:
+        return None
+    return Hold(State.BACKING_OFF, Reason.BREAKER_OPEN, there.moved.mono + HOUR_S)
 
 
 def _waiting(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator[Hold | None]:

@@ -1,6 +1,7 @@
 """Folding the loads of ours: sent, answered, failed; and the idle test."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from ollama_keeper.core.changes import (
     BreakerClosed,
@@ -66,10 +67,11 @@ def fold_answered(memory: ServerMemory, fact: Answered, now: Instant) -> Folded:
 
 def fold_failed(memory: ServerMemory, fact: Failed, now: Instant) -> Folded:
     """A load of ours failed."""
-    memory, load, recovered = _close(memory, fact.request, now)
+    given_up = fact.reason is Failure.LOAD_TIMEOUT
+    memory, load, recovered = _close(memory, fact.request, now, given_up=given_up)
     if load is None or fact.stopping or memory.get(fact.request.model) is None:
         return memory, recovered
-    if fact.reason is Failure.LOAD_TIMEOUT:
+    if given_up:
         memory = replace(memory, abandoned=now)
     took_s = now.since(load.since)
     fold = _warm_failed if fact.request.send is Send.WARM else _touch_failed
@@ -85,14 +87,23 @@ def fold_idle_tested(memory: ServerMemory, fact: IdleTested, now: Instant) -> Fo
 
 
 def _close(
-    memory: ServerMemory, request: LoadRequest, now: Instant
+    memory: ServerMemory, request: LoadRequest, now: Instant, *, given_up: bool = False
 ) -> tuple[ServerMemory, OpenLoad | None, tuple[Change, ...]]:
+    """Takes a load off the open ones; a scheduler that hung has moved, unless it was we who hung up."""
     load = next((load for load in memory.open if load.request == request), None)
     memory = replace(memory, open=tuple(other for other in memory.open if other is not load))
-    if memory.hung is None or load is None or load.request.send is Send.PING:
+    if load is None or given_up or load.request.send is Send.PING:
         return memory, load, ()
-    change = ServerRecovered(server=memory.server, open_s=now.since(load.since), longest_load_s=memory.longest_load_s)
-    return replace(memory, hung=None, freed=False), load, (change,)
+    memory, recovered = hangs_no_more(memory, now.since(load.since))
+    return memory, load, recovered
+
+
+def hangs_no_more(memory: ServerMemory, open_s: float) -> Folded:
+    """The scheduler has moved after it hung; `open_s` is how long our load was, or had been, open."""
+    if memory.hung is None:
+        return memory, ()
+    change = ServerRecovered(server=memory.server, open_s=open_s, longest_load_s=memory.longest_load_s)
+    return replace(memory, hung=None, freed=False), (change,)
 
 
 # --- warms ------------------------------------------------------------------------------------------------------------
@@ -195,7 +206,7 @@ def _touched(memory: ServerMemory, model: ModelMemory, load: OpenLoad, *, took_s
     reloaded = load.vanished or _slow_as_a_load(model, took_s)
     keeps = load.request.send is not Send.PING
     remaining_s = memory.remaining_s(model.listed, now) if model.listed else 0.0
-    model = _rearmed(replace(model, touched=now, ping_failed=None), now)
+    model = _rearmed(replace(model, touched=now, ping_failed=None), memory.server_time(now))
     if reloaded:
         recent = (*(at for at in model.reloads if now.mono - at < DAY_S), now.mono)
         model = replace(model, reloads=recent, left_alone=model.left_alone or len(recent) >= RELOADS_A_DAY)
@@ -228,9 +239,9 @@ def _unloaded_for_repair(memory: ServerMemory, model: ModelMemory, now: Instant)
     return memory, (ModelReleased(server=memory.server, model=model.model, how=REPAIR),)
 
 
-def _rearmed(model: ModelMemory, now: Instant) -> ModelMemory:
-    """Any answered request re-arms the runner's timer, so a lease counts from now (OLLAMA.md 1)."""
-    return model if model.record is None else replace(model, record=replace(model.record, armed=now.wall))
+def _rearmed(model: ModelMemory, at: datetime) -> ModelMemory:
+    """Any answered request re-arms the runner's timer, so a lease counts from then (OLLAMA.md 1)."""
+    return model if model.record is None else replace(model, record=replace(model.record, armed=at))
 
 
 def _slow_as_a_load(model: ModelMemory, took_s: float) -> bool:

@@ -1,5 +1,6 @@
 """Folding a look: what came, what left and why, what is still as our load left it, what clients taught us."""
 
+import math
 from dataclasses import replace
 
 from ollama_keeper.core.changes import (
@@ -12,9 +13,11 @@ from ollama_keeper.core.changes import (
     WarmFailed,
 )
 from ollama_keeper.core.departures import Scene, departure
-from ollama_keeper.core.facts import Looked, Send
-from ollama_keeper.core.failures import breaker_opened, open_breaker, warm_failed
+from ollama_keeper.core.displacements import displaced
+from ollama_keeper.core.facts import Listed, Looked, Send
+from ollama_keeper.core.failures import warm_failed
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.loads import hangs_no_more
 from ollama_keeper.core.memory import (
     Departure,
     Full,
@@ -26,14 +29,14 @@ from ollama_keeper.core.memory import (
     Return,
     ServerMemory,
 )
-from ollama_keeper.core.numbers import BREAKER_DISPLACEMENTS, BREAKER_WINDOW_S
-from ollama_keeper.core.ownership import shares_our_load
+from ollama_keeper.core.numbers import TIME_SLACK_S
+from ollama_keeper.core.ownership import as_set, shares_our_load
 from ollama_keeper.core.policy import ContextRule, Release
 from ollama_keeper.core.presence import entries, find, presumed
 from ollama_keeper.core.quarrels import quarrelled
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
 from ollama_keeper.core.release import how, without_released
-from ollama_keeper.core.requests import can_echo, warm_options
+from ollama_keeper.core.requests import can_echo, lease_of, warm_options
 from ollama_keeper.core.sizes import learned_now
 from ollama_keeper.core.wishes import not_to_be_kept
 
@@ -105,13 +108,18 @@ def _fold_server(scene: Scene, look: Looked, now: Instant) -> Folded:
         gpu_since=before.gpu_since or on_gpu,
         gpu_told=before.gpu_told and not on_gpu,
     )
-    return (_begin_anew(after) if scene.restarted else after), tuple(changes)
+    if scene.restarted:
+        return _begin_anew(after), tuple(changes)
+    if before.abandoned is not None and before.hung is not None and moved:
+        after, recovered = hangs_no_more(after, now.since(before.hung))
+        changes.extend(recovered)
+    return after, tuple(changes)
 
 
 def _begin_anew(memory: ServerMemory) -> ServerMemory:
     """A restarted server has neither our loads nor its old troubles."""
     models = tuple(
-        replace(model, record=None, breaker=None, failures=0, failed=None, failure=None, displacements=())
+        replace(model, record=None, breaker=None, failures=0, failed=None, failure=None, displacements=(), outbid=())
         for model in memory.models
     )
     gpu_since = any(entry.listed.size_vram > 0 for entry in memory.present)
@@ -185,7 +193,7 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
     if not_to_be_kept(model, scene.before, now) is not None:
         return _left_off_duty(model, gone, scene.before.server)
     after = replace(model, present=None, record=None, returned=None, departure=gone, told=None)
-    after, opened = _displaced(after, gone, scene.before.server, now=now)
+    after, opened = displaced(after, left, gone, server=scene.before.server, now=now)
     change = ModelLost(
         server=scene.before.server,
         model=model.model,
@@ -221,19 +229,6 @@ def _unloaded(model: ModelMemory, server: str) -> tuple[Change, ...]:
     return (ModelReleased(server=server, model=model.model, how=Release.UNLOAD.value),)
 
 
-def _displaced(
-    model: ModelMemory, gone: Departure, server: str, *, now: Instant
-) -> tuple[ModelMemory, tuple[Change, ...]]:
-    """Counts displacements by others; the third in ten minutes opens the breaker."""
-    if gone.cause is not Cause.DISPLACED or gone.by_us:
-        return model, ()
-    recent = (*(at for at in model.displacements if now.mono - at < BREAKER_WINDOW_S), now.mono)
-    if len(recent) < BREAKER_DISPLACEMENTS:
-        return replace(model, displacements=recent), ()
-    opened = open_breaker(replace(model, displacements=()), server, now=now, failures=len(recent))
-    return opened, (breaker_opened(opened, server),)
-
-
 def _came(model: ModelMemory, entry: Present, scene: Scene, *, now: Instant) -> tuple[ModelMemory, tuple[Change, ...]]:
     listed = replace(model, present=entry, last_seen=now, size=entry.listed.size)
     opened = scene.before.opened(model.model)
@@ -256,7 +251,7 @@ def _stayed(
         return _settled(seen, model.pending, entry, scene, now=now)
     if scene.before.opened(model.model) is not None:
         return seen, ()
-    seen = _learned(_still_ours(_used(seen, entry, scene.before, now)), entry, scene.before)
+    seen = _learned(_still_ours(_used(seen, model.listed, scene.before, now)), entry, scene.before)
     change = _reloaded_by_client(model, entry, scene.before)
     if change is None:
         return seen, ()
@@ -277,19 +272,19 @@ def _settled(
         size_vram=listed.size_vram,
         lease_s=lease_s,
         options=request.options,
-        armed=pending.at.wall,
+        armed=scene.before.server_time(pending.at),
     )
     gone = model.departure
     returned = model.returned
     if gone is not None:
         returned = Return(By.KEEPER, pending.cause or gone.cause, now.since(gone.at), pending.took_s)
+    after = replace(model, pending=None, given_back=False, departure=None, returned=returned)
+    sent = replace(record, lease_s=lease_of(request))
+    if request.send is Send.WARM and not as_set(sent, listed, scene.before.remaining_s(listed, now)):
+        return replace(after, record=None), ()  # a client has loaded it anew since
     after = replace(
-        model,
+        after,
         record=record,
-        pending=None,
-        given_back=False,
-        departure=None,
-        returned=returned,
         own_context=listed.context_length,
         own_options=request.options,
         learned_size=learned_now(model, listed.size) if request.send is Send.WARM else model.learned_size,
@@ -313,12 +308,17 @@ def _reloaded_by_us(model: ModelMemory, pending: Pending, entry: Present, *, ser
     )
 
 
-def _used(model: ModelMemory, entry: Present, before: ServerMemory, now: Instant) -> ModelMemory:
-    """Notes that a client used the model: its expiry moved since the last look, and not by us."""
-    if entry.moved != now:
+def _used(model: ModelMemory, old: Listed | None, before: ServerMemory, now: Instant) -> ModelMemory:
+    """Notes that a client used the model: its expiry moved since the last look, and not by us.
+
+    Our own request may move it once more just after the look behind it: the answer goes out before the timer is set.
+    """
+    if model.present is None or old is None or model.present.moved != now:
         return model
-    ours = model.touched is not None and before.good is not None and model.touched.mono >= before.good.mono
-    return model if ours else replace(model, used=now)
+    moved_s = (model.present.listed.expires_at - old.expires_at).total_seconds()
+    slack_s = TIME_SLACK_S if abs(moved_s) <= TIME_SLACK_S else 0.0
+    since_touched_s = math.inf if model.touched is None or before.good is None else before.good.since(model.touched)
+    return model if since_touched_s <= slack_s else replace(model, used=now)
 
 
 def _reloaded_by_client(model: ModelMemory, entry: Present, memory: ServerMemory) -> ModelReloaded | None:

@@ -23,7 +23,7 @@ class LoadRecord:
     Attributes:
         lease_s: the time that we gave it; None pins.
         options: of that load; later pings send the same.
-        armed: end of our last request on it, our wall clock.
+        armed: end of our last request on it, by the server's clock as far as it was known then.
     """
 
     digest: str
@@ -114,12 +114,14 @@ class Breaker:
     Attributes:
         trips: how often it opened in a row; each doubles the time.
         failures: failed warms, or displacements, that opened it.
+        guest: what took the model's place within minutes of each load; while it is in use, nothing is tried.
     """
 
     opened: Instant
     open_s: float
     trips: int
     failures: int
+    guest: Key | None = None
     closed: bool = False
 
     def holds(self, now: Instant) -> bool:
@@ -192,6 +194,8 @@ class ModelMemory:
         touched: when our last load of it was answered.
         learned_context: context that a client loaded it with, sent with the next warm (`context: adopt`).
         own_context, own_options: context that our last load got, and the options that it was sent with.
+        displacements: monotonic instants of the last ten minutes; `outbid` of the last hour, when the guest `outbid_by`
+            took its place within minutes of a load of ours.
         left_alone: two loads of ours were reloads within a day: no ping, no re-pin until the configuration changes.
         given_back: lowered or unloaded by us since we last loaded it, for it was not to be kept any more.
         disk_size: of its files, bytes; 0 where unknown. `learned_size`: what it took when it was loaded.
@@ -228,6 +232,8 @@ class ModelMemory:
     retry_after_s: float | None = None
     breaker: Breaker | None = None
     displacements: tuple[float, ...] = ()
+    outbid: tuple[float, ...] = ()
+    outbid_by: Key | None = None
     learned_context: int | None = None
     own_context: int | None = None
     own_options: Options | None = None

@@ -18,6 +18,7 @@ BACKOFF_MOST_S = 300.0
 BREAKER_FAILURES = 3
 BREAKER_DISPLACEMENTS = 3
 BREAKER_WINDOW_S = 600.0
+OUTBID_WITHIN_S = 300.0  # of our load: who comes back so soon, and thrice in an hour, will not give way
 BREAKER_FIRST_S = 300.0
 BREAKER_MOST_S = 21_600.0
 FAILED_LOADS_AN_HOUR = 12

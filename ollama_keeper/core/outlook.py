@@ -10,7 +10,7 @@ from ollama_keeper.core.decide import Act, Why, decide
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.ownership import Claim, claim
+from ollama_keeper.core.ownership import Claim, claim, lease_left_s
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.reasons import State
 from ollama_keeper.core.turn import wants_load
@@ -90,6 +90,7 @@ def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None
     dues: list[float] = []
     if policy.ping_every_s is not None and model.touched is not None:
         dues.append(policy.ping_every_s - now.since(model.touched))
+    left_s = lease_left_s(model, memory, now)
     if policy.lease_s is not None:
-        dues.append(memory.remaining_s(listed, now) - policy.lease_s / 2)
+        dues.append((memory.remaining_s(listed, now) if left_s is None else left_s) - policy.lease_s / 2)
     return Next(Step.PING, max(min(dues), 0.0)) if dues else None

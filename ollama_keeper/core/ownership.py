@@ -1,8 +1,8 @@
 """Whose load a listed model is, and what it may therefore be sent (CONTRACT 1)."""
 
-from datetime import timedelta
 from enum import StrEnum
 
+from ollama_keeper.core.facts import Listed
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import LoadRecord, ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import CLIENT_LEASE_UNMOVED_S, IDLE_FOR_S, PINNED_AHEAD_S, REPIN_MARGIN_S, TIME_SLACK_S
@@ -28,13 +28,30 @@ def claim(model: ModelMemory, memory: ServerMemory, now: Instant) -> Claim | Non
     present = model.present
     if present is None:
         return None
+    if (lease_left_s(model, memory, now) or 0.0) > REPIN_MARGIN_S and _untouched(model):
+        return Claim.OURS
     remaining = memory.remaining_s(present.listed, now)
     if remaining <= REPIN_MARGIN_S:
         return Claim.PAST
     record = model.record
     if record is not None and record.same(present.listed):
-        return Claim.OURS if _as_we_set(model, record, remaining, memory=memory) else Claim.SHORTENED
+        ours = record.lease_s == model.policy.lease_s and as_set(record, present.listed, remaining)
+        return Claim.OURS if ours else Claim.SHORTENED
     return _of_client(model, remaining, now)
+
+
+def lease_left_s(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | None:
+    """Seconds that the lease of a listed load of ours still runs; None for a pin, and for what is not as we left it.
+
+    Its end is listed by the server's clock, but runs by a monotonic one: where nobody has used the load since our last
+    request the time since then tells, and a server's clock that was set meanwhile does not.
+    """
+    record, listed = model.record, model.listed
+    if record is None or record.lease_s is None or listed is None or record.lease_s != model.policy.lease_s:
+        return None
+    if _untouched(model) and model.touched is not None:
+        return record.lease_s - now.since(model.touched)
+    return memory.remaining_s(listed, now)
 
 
 def found_idle(model: ModelMemory, now: Instant) -> bool:
@@ -55,20 +72,29 @@ def pulled_anew(model: ModelMemory) -> bool:
     return model.pulled not in {None, listed.digest}
 
 
+def as_set(record: LoadRecord, listed: Listed, remaining_s: float) -> bool:
+    """Whether the time of a listed load is as our last request set it, or was renewed since without a change."""
+    if record.lease_s is None:
+        return pinned(remaining_s)
+    return _beyond_s(listed, record) >= -TIME_SLACK_S and remaining_s <= record.lease_s + TIME_SLACK_S
+
+
 def pinned(remaining_s: float) -> bool:
     """Whether a remaining time means "for ever": the server has no pins, only centuries (OLLAMA.md 1)."""
     return remaining_s > PINNED_AHEAD_S
 
 
-def _as_we_set(model: ModelMemory, record: LoadRecord, remaining: float, *, memory: ServerMemory) -> bool:
-    if record.lease_s != model.policy.lease_s:
+def _untouched(model: ModelMemory) -> bool:
+    """Whether a lease of ours is listed with the very end that our last request gave it."""
+    record, touched = model.record, model.touched
+    if record is None or record.lease_s is None or model.listed is None or touched is None:
         return False
-    if record.lease_s is None:
-        return pinned(remaining)
-    listed = model.listed
-    skew = timedelta(seconds=memory.skew_s if memory.skew_s and abs(memory.skew_s) > TIME_SLACK_S else 0.0)
-    earliest = record.armed + skew + timedelta(seconds=record.lease_s - TIME_SLACK_S)
-    return listed is not None and listed.expires_at >= earliest and remaining <= record.lease_s + TIME_SLACK_S
+    return record.same(model.listed) and abs(_beyond_s(model.listed, record)) <= TIME_SLACK_S
+
+
+def _beyond_s(listed: Listed, record: LoadRecord) -> float:
+    """Seconds by which a lease is listed to run beyond what our last request gave it."""
+    return (listed.expires_at - record.armed).total_seconds() - (record.lease_s or 0.0)
 
 
 def _of_client(model: ModelMemory, remaining: float, now: Instant) -> Claim:

@@ -14,6 +14,12 @@ def warm_request(model: ModelMemory) -> LoadRequest:
     return LoadRequest(Send.WARM, model.model, model.kind, model.policy.keep_alive, warm_options(model))
 
 
+def lease_of(request: LoadRequest) -> float | None:
+    """Seconds that a request gives a model; None where it pins, or says nothing."""
+    given = request.keep_alive
+    return float(given) if isinstance(given, int | float) and given >= 0 else None
+
+
 def warm_options(model: ModelMemory) -> Options:
     """Runner options of the next warm: the configured ones, and the context configured or learned from clients."""
     context = model.policy.context

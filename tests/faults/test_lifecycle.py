@@ -145,7 +145,6 @@ async def test_fault_G4_two_keepers_with_the_same_configuration(sim: Simulator) 
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="each is displaced each 5 min or so, and 3 in 10 min are needed to stop it", strict=True)
 async def test_fault_G5_two_keepers_with_conflicting_configurations(sim: Simulator) -> None:
     sim.max_loaded(1)
     network = SimTransport(sim)

@@ -25,7 +25,7 @@ _TOLD = "born last_seen returned say_waiting displaced_by took_s armed changed u
 _CONSTANT = "server policy shown pulled asked_digest digest weights size size_vram disk_size learned_size best_gpu"
 _ALIKE = "longest_load_s shortest_load_s good tagged skew_s retry_after_s"
 LEFT_OUT = frozenset(f"{_TOLD} {_CONSTANT} {_ALIKE}".split())
-ON_THE_CLOCK = frozenset({"failed_loads", "displacements", "reloads"})
+ON_THE_CLOCK = frozenset({"failed_loads", "displacements", "outbid", "reloads"})
 Maker = Callable[[Any, Instant], object]
 PLAIN = (str, int, bool, type(None), Enum, ModelName, LoadRequest)
 
