@@ -68,6 +68,7 @@ class Shown:
         own_context: `num_ctx` of its Modelfile.
         mlx: runs on the MLX engine, which never reloads for other options.
         layers, heads, kv_heads, width: of its attention, from which the KV cache is estimated; None where unknown.
+        key_width, value_width: of one head, where they are not `width` / `heads`. feed_forward: of its layers.
     """
 
     kind: Kind
@@ -79,6 +80,9 @@ class Shown:
     heads: int | None = None
     kv_heads: int | None = None
     width: int | None = None
+    key_width: int | None = None
+    value_width: int | None = None
+    feed_forward: int | None = None
 
 
 class Send(StrEnum):

@@ -108,6 +108,9 @@ def parse_show(document: Json) -> Shown:
         heads=_context(info.get(f"{architecture}.attention.head_count")),
         kv_heads=_context(info.get(f"{architecture}.attention.head_count_kv")),
         width=_context(info.get(f"{architecture}.embedding_length")),
+        key_width=_context(info.get(f"{architecture}.attention.key_length")),
+        value_width=_context(info.get(f"{architecture}.attention.value_length")),
+        feed_forward=_context(info.get(f"{architecture}.feed_forward_length")),
     )
 
 

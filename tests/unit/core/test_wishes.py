@@ -8,11 +8,11 @@ import pytest
 
 from ollama_keeper.core.calendar import Window
 from ollama_keeper.core.decide import Act, Why
-from ollama_keeper.core.facts import Configured, Kind, Paused, Resumed, Shown
+from ollama_keeper.core.facts import Configured, Paused, Resumed
 from ollama_keeper.core.keep import model_document, restored_model
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.policy import Budget, Policy, Release, ranked
-from ollama_keeper.core.sizes import estimated, size_of
+from ollama_keeper.core.sizes import size_of
 from tests.kit.story import GIB, NOON, PIN_S, Story, listed, wanted
 
 UTC = ZoneInfo("UTC")
@@ -163,15 +163,6 @@ def test_guests_take_room_from_what_would_have_to_be_loaded_and_from_nothing_els
     absent = budgeted(Story((wanted("a"),)).begins(listed("guest")), models=1)
     assert absent.state("a") == ("over_budget", "model_budget")
     assert absent.at(15).looks().loads_next() == "a"
-
-
-def test_a_size_that_was_never_seen_is_estimated_as_the_server_does() -> None:
-    """OLLAMA.md 6: 2 x layers x kv heads x (width / heads) x context x 2 bytes, beside the weights."""
-    shown = Shown(Kind.COMPLETION, "blob", 32_768, layers=32, heads=32, kv_heads=8, width=4_096)
-    story = Story((wanted("a", context=8_192),)).begins()
-    model = replace(story.model("a"), shown=shown, disk_size=4 * GIB)
-    assert estimated(model) == 4 * GIB + GIB
-    assert size_of(model).learned is False
 
 
 def test_a_learned_size_counts_only_for_the_same_weights_and_options() -> None:

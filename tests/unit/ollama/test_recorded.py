@@ -232,7 +232,9 @@ async def test_the_clock_of_the_server_is_compared_by_its_date(make_client: Call
 # --- what is pulled, kinds, versions ----------------------------------------------------------------------------------
 
 GGUF = "sha256-fa65c3cc3ec97c8aafb99eac201554705b5ed12308cbc2f10b7a282421f29e43"
-COMPLETION = Shown(Kind.COMPLETION, GGUF, trained_context=8_192, layers=30, heads=9, kv_heads=3, width=576)
+COMPLETION = Shown(
+    Kind.COMPLETION, GGUF, trained_context=8_192, layers=30, heads=9, kv_heads=3, width=576, feed_forward=1536
+)
 SHOWN = {
     "show-completion": COMPLETION,
     "show-alias": COMPLETION,
@@ -243,6 +245,7 @@ SHOWN = {
         layers=2,
         heads=2,
         width=32,
+        feed_forward=64,
     ),
     "show-num-ctx-parameter": replace(
         COMPLETION,
