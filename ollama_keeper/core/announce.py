@@ -53,7 +53,7 @@ def announce(memory: ServerMemory, now: Instant) -> Announced:
             continue
         if not (reason is Reason.ON_CPU and memory.gpu_told):  # told once, of the server
             changes.append(_LINES[state](model, memory, reason, now))
-        memory = memory.with_model(replace(model, told=(state, reason)))
+        memory = memory.with_model(replace(model, told=(state, reason), told_at=now))
     return memory, tuple(changes)
 
 

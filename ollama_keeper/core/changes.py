@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, State
+from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, Reloaded, State, Undelivered
 
 Level = Literal["debug", "info", "warning", "error"]
 FIRST = ("server", "model", "state", "reason", "cause", "hint")
@@ -26,7 +26,7 @@ class Change:
     server: str | None = None
     model: str | None = None
     state: State | None = None
-    reason: Reason | Cause | Failure | Reloaded | None = None
+    reason: Reason | Cause | Failure | Reloaded | Undelivered | None = None
     cause: Cause | None = None
     hint: str | None = None
 
@@ -393,3 +393,46 @@ class StateFailed(Change):
     event: ClassVar[str] = "state.failed"
     severity: ClassVar[Level] = "warning"
     path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFiring(Change):
+    event: ClassVar[str] = "alert.firing"
+    alert: Alert
+    fingerprint: str
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertResolved(Change):
+    event: ClassVar[str] = "alert.resolved"
+    alert: Alert
+    fingerprint: str
+    since_s: float
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationSent(Change):
+    event: ClassVar[str] = "notification.sent"
+    sink: str
+    attempts: int
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationDelayed(Change):
+    event: ClassVar[str] = "notification.delayed"
+    severity: ClassVar[Level] = "warning"
+    sink: str
+    attempts: int
+    retry_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationFailed(Change):
+    event: ClassVar[str] = "notification.failed"
+    severity: ClassVar[Level] = "error"
+    sink: str
+    attempts: int
+    took_s: float

@@ -202,7 +202,7 @@ class ModelMemory:
         used: the look that last showed that a client had used it, since it is listed.
         repaired: when we last unloaded it to have it loaded anew; `unloading` until it has left.
         client_reloads: monotonic instants of the last hour; `quarrelled` when they were told of.
-        told: the state that was last told of.
+        told: the state that was last told of, at `told_at`.
     """
 
     policy: Policy
@@ -253,6 +253,7 @@ class ModelMemory:
     client_reloads: tuple[float, ...] = ()
     quarrelled: Instant | None = None
     told: tuple[State, StateReason] | None = None
+    told_at: Instant | None = None
 
     @property
     def model(self) -> str:

@@ -135,6 +135,37 @@ class By(StrEnum):
     FOUND = "found"
 
 
+class Alert(StrEnum):
+    """What an operator is told of: a state that lasts, of a model, a server or the keeper (CONTRACT 5)."""
+
+    MODEL_LOST = "model_lost"
+    COLD_START = "cold_start"
+    CONTENDED = "contended"
+    DEGRADED = "degraded"
+    STUCK = "stuck"
+    MISSING = "missing"
+    BREAKER_OPEN = "breaker_open"
+    OPTIONS_DISAGREE = "options_disagree"
+    SERVER_DOWN = "server_down"
+    SERVER_BUSY = "server_busy"
+    SCHEDULER_HUNG = "scheduler_hung"
+    CLOCK_SKEW = "clock_skew"
+    CONFIG_REJECTED = "config_rejected"
+    KEEPER_UNHEALTHY = "keeper_unhealthy"
+
+
+class Undelivered(StrEnum):
+    """Why a notification did not arrive."""
+
+    CLIENT_ERROR = "client_error"
+    AUTH = "auth"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    REJECTED = "rejected"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+
+
 StateReason = Reason | Cause | Failure | None
 
 _HOLDS: dict[State, tuple[Reason | Cause | Failure, ...]] = {

@@ -136,6 +136,10 @@ def since(model: ModelMemory, memory: ServerMemory, state: State) -> Instant:
             return memory.since if memory.state is ServerState.DOWN else memory.good or memory.born
         case State.LOADING | State.STUCK if load is not None:
             return load.since
+        case State.READY if model.present is not None:
+            return model.present.appeared
+        case _ if model.told is not None and model.told[0] is state and model.told_at is not None:
+            return model.told_at
         case _ if model.present is not None:
             return model.present.appeared
     return model.departure.at if model.departure else memory.born

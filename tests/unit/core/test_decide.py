@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from ollama_keeper.core.decide import Act, Why
-from ollama_keeper.core.facts import Kind, Pulled, Send, Shown, Tagged
+from ollama_keeper.core.facts import Answered, Kind, Looked, Pulled, Send, Shown, Tagged
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.policy import Contention, OnExpire
-from tests.kit.story import PIN_S, Story, digest_of, listed, wanted
+from tests.kit.story import GIB, PIN_S, Story, digest_of, listed, wanted
 
 
 def kept(**wishes: object) -> Story:
@@ -103,6 +103,33 @@ def test_a_shortened_lease_is_seen_by_its_expiry_coming_too_early() -> None:
     story.warms("a", 4.0, listed("a", 604))
     assert story.at(20).looks(listed("a", 604)).decides("a").act is Act.NOTHING
     assert story.at(30).looks(listed("a", 60)).decides("a").why is Why.SHORTENED
+
+
+@pytest.mark.parametrize("skew_s", [3_600.0, -3_600.0], ids=["forward", "back"])
+def test_a_lease_that_nobody_touched_is_renewed_whatever_the_servers_clock_says(skew_s: float) -> None:
+    """The server counts it by a monotonic clock (OLLAMA.md 1), and so can we (FAULTS D5)."""
+    story = Story((wanted("a", lease_s=120.0, ping_every_s=None),)).begins()
+    story.warms("a", 4.0, listed("a", 124))
+    for seconds in (19, 34, 49, 64):
+        story.at(seconds).learns(Looked((listed("a", 124),), asked=story.now, skew_s=skew_s))
+    decision = story.decides("a")
+    assert (decision.act, decision.why) == (Act.PING, Why.HALF_TIME)
+
+
+def test_a_stop_of_a_lease_is_no_clock_that_was_set() -> None:
+    story = Story((wanted("a", lease_s=120.0),)).begins()
+    story.warms("a", 4.0, listed("a", 124))
+    assert story.at(70).looks(listed("a", 66)).decides("a").why is Why.HANDS_OFF
+
+
+def test_a_late_proving_look_does_not_take_a_clients_reload_for_our_load() -> None:
+    story = Story((wanted("a"),)).begins()
+    request = story.opens_warm("a")
+    story.at(4).learns(Answered(request))
+    story.at(60).looks(listed("a", 350, context=8_192, size=6 * GIB))
+    assert story.model("a").record is None
+    assert story.state("a") == ("ready", None)
+    assert story.decides("a").why is Why.HANDS_OFF
 
 
 def test_after_a_re_pin_the_model_is_ours_again() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_keeper.core.facts import Kind, LookSilent, Shown, Versioned
+from ollama_keeper.core.facts import Failed, Kind, LookSilent, Shown, Versioned
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.policy import Contention, ranked
 from ollama_keeper.core.reasons import Failure, Reason
@@ -181,7 +181,6 @@ def test_a_failed_warm_that_made_wanted_models_vanish_opens_the_breaker_at_once(
     story = absent("a", "b")
     story.warms("a", 4.0, listed("a")).opens_warm("b")
     story.at(6).looks()
-    from ollama_keeper.core.facts import Failed
     from ollama_keeper.core.requests import warm_request
 
     story.learns(Failed(warm_request(story.model("b")), Failure.OUT_OF_MEMORY, 500))
@@ -197,6 +196,39 @@ def test_three_displacements_in_ten_minutes_open_the_breaker() -> None:
         story.warms("a", 4.0, listed("a", story.seconds + PIN_S))
         story.at(story.seconds + 15).looks(listed("guest", story.seconds + 300, digest=f"{story.seconds}"))
     assert story.state("a") == ("backing_off", Reason.BREAKER_OPEN)
+
+
+def swapped(times: int, *, every_s: float) -> Story:
+    """Our load, a guest that takes its place after a minute, its rest of a minute, and so on."""
+    story = absent("a")
+    for _ in range(times):
+        story.at(story.seconds + every_s - 79).looks()
+        story.warms("a", 4.0, listed("a", story.seconds + PIN_S))
+        story.looks_until(story.seconds + 60, story.memory.present[0].listed)
+        story.at(story.seconds + 15).looks(listed("guest", 2 * PIN_S + story.seconds))
+    return story
+
+
+def test_a_guest_that_comes_back_within_minutes_of_each_load_is_given_way() -> None:
+    story = swapped(3, every_s=700)
+    assert story.events("breaker") == ["breaker.opened"]
+    assert "a second keeper" in (story.last("breaker.opened").hint or "")
+    rests = story.memory.present[0].listed
+    assert story.looks_until(story.seconds + 3_500, rests, every=60).loads_next() is None
+    assert story.state("a") == ("backing_off", Reason.BREAKER_OPEN)
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "unused-for-an-hour"])
+def test_the_guest_is_given_way_until_it_is(gone: bool) -> None:
+    story = swapped(3, every_s=700)
+    rests = story.memory.present[0].listed
+    story.looks_until(story.seconds + (600 if gone else 3_700), rests, every=60)
+    story.at(story.seconds + 15).looks(*(() if gone else (rests,)))
+    assert story.loads_next() == "a"
+
+
+def test_a_guest_that_comes_every_half_hour_is_not_given_way_for_good() -> None:
+    assert swapped(5, every_s=1_800).events("breaker") == []
 
 
 def test_at_most_twelve_failed_loads_an_hour_a_server() -> None:
@@ -268,6 +300,18 @@ def test_a_warm_open_for_thirty_minutes_while_nothing_changes_shows_a_hung_sched
     story.looks_until(1_830)
     assert story.events("server.scheduler_hung") == ["server.scheduler_hung"]
     assert story.state("b") == ("cold", Reason.SCHEDULER_HUNG)
+
+
+def test_giving_up_a_load_is_no_recovery_of_the_scheduler_but_a_change_is() -> None:
+    story = absent("a")
+    request = story.opens_warm("a")
+    story.looks_until(1_805).learns(Failed(request, Failure.LOAD_TIMEOUT))
+    assert story.memory.hung is not None
+    assert story.events("server.recovered") == []
+    assert story.looks_until(2_400).loads_next() is None
+    story.at(2_415).looks(listed("guest"))
+    assert story.events("server.recovered") == ["server.recovered"]
+    assert story.memory.hung is None
 
 
 def test_a_load_that_was_given_up_is_not_repeated_until_something_changes() -> None:

@@ -1,0 +1,268 @@
+"""What is wrong now, of all servers and models: the conditions of the alerts, read off the states that exist.
+
+A healthy server or model yields nothing. What cannot be told now is named as unknown, for unknown is not well.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ollama_keeper.core.announce import hung_after_s
+from ollama_keeper.core.facts import Send
+from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.numbers import HOUR_S, QUARREL_RELOADS
+from ollama_keeper.core.outlook import outlook
+from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, ServerState, State, StateReason
+from ollama_keeper.core.states import state_of
+
+SKEW_S = 60.0
+BUSY_BY_ITSELF_S = 1_800.0  # a server that says itself that it has too much to do is given so long
+SLOW_HEALING_S = 120.0  # on top of the age at which an open warm shows a hung scheduler: that alert comes first
+HEALING_MOST_S = 1_200.0
+QUEUED_MOST_S = 1_800.0
+COLD_START_FOR_S = 900.0
+
+Details = tuple[tuple[str, str | int | float], ...]
+
+
+class Aspect(StrEnum):
+    """What of a server or model can be wrong in one way at a time."""
+
+    ABSENT = "absent"
+    DEGRADED = "degraded"
+    STUCK = "stuck"
+    COLD_START = "cold_start"
+    OPTIONS = "options"
+    DOWN = "down"
+    BUSY = "busy"
+    HUNG = "hung"
+    CLOCK = "clock"
+    CONFIG = "config"
+    KEEPER = "keeper"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """Whose trouble it is: of a model on a server, of a server, or of the keeper, where both names are empty."""
+
+    server: str
+    model: str
+    aspect: Aspect
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong now.
+
+    Attributes:
+        since: when it came to be so, as far as that is known.
+        reason: in the words of the closed lists.
+        details: what a message tells beside it.
+        waits: it mends itself as it usually does, so that it is not worth a message yet.
+    """
+
+    subject: Subject
+    alert: Alert
+    since: Instant
+    reason: StateReason = None
+    details: Details = ()
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known at one moment.
+
+    Attributes:
+        findings: what is wrong, by its subject.
+        unknown: models of which nothing can be told now, as server and model.
+        idle: models that are not to be kept now, with the state that says why.
+        wanted: models that are configured; `servers` those that are looked at.
+        appeared: since when each resident model is listed.
+    """
+
+    findings: dict[Subject, Finding] = field(default_factory=dict)
+    unknown: set[tuple[str, str]] = field(default_factory=set)
+    idle: dict[tuple[str, str], State] = field(default_factory=dict)
+    wanted: set[tuple[str, str]] = field(default_factory=set)
+    servers: set[str] = field(default_factory=set)
+    appeared: dict[tuple[str, str], Instant] = field(default_factory=dict)
+
+
+def observed(servers: Iterable[ServerMemory], now: Instant) -> Seen:
+    """Everything that is wrong with the servers and their models."""
+    seen = Seen()
+    for memory in servers:
+        seen.servers.add(memory.server)
+        _add(seen, _of_server(memory, now))
+        for model in memory.models:
+            _observe(seen, model, memory, now)
+    return seen
+
+
+def _observe(seen: Seen, model: ModelMemory, memory: ServerMemory, now: Instant) -> None:
+    key = memory.server, model.model
+    state, reason = state_of(model, memory, now)
+    seen.wanted.add(key)
+    if state is State.UNKNOWN:
+        seen.unknown.add(key)
+        return
+    if state in NOT_NOW:
+        seen.idle[key] = state
+        return
+    if model.present is not None and model.returned is not None and model.returned.cause in CAUSES_OF_COLD_STARTS:
+        seen.appeared[key] = model.present.appeared
+    _add(seen, _of_model(model, memory, state, reason, now))
+
+
+def _add(seen: Seen, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        seen.findings[finding.subject] = finding
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+def _of_server(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
+    name, version = memory.server, _detail("version", memory.version)
+    if memory.state in {ServerState.WAITING, ServerState.DOWN}:
+        failures = _detail("failures", memory.failures or None)
+        details = (*failures, *version)
+        yield Finding(_subject(name, Aspect.DOWN), Alert.SERVER_DOWN, memory.since, memory.failure, details)
+    if memory.state is ServerState.BUSY:
+        patient = memory.failure in BUSY_SIGNS and now.since(memory.since) < BUSY_BY_ITSELF_S
+        reason = memory.failure or Failure.READ_TIMEOUT
+        yield Finding(_subject(name, Aspect.BUSY), Alert.SERVER_BUSY, memory.since, reason, version, waits=patient)
+    if memory.hung is not None:
+        yield _hung(memory, memory.hung, now)
+    if memory.skew_s is not None and abs(memory.skew_s) > SKEW_S:
+        details = (("skew_s", round(memory.skew_s)),)
+        yield Finding(_subject(name, Aspect.CLOCK), Alert.CLOCK_SKEW, memory.good or memory.since, None, details)
+
+
+def _hung(memory: ServerMemory, since: Instant, now: Instant) -> Finding:
+    load = next((load for load in memory.open if load.request.send is Send.WARM), None)
+    details = (
+        *_detail("loading", load and load.request.model),
+        *_detail("open_s", load and round(now.since(load.since))),
+        *_detail("longest_load_s", memory.longest_load_s and round(memory.longest_load_s, 1)),
+    )
+    return Finding(_subject(memory.server, Aspect.HUNG), Alert.SCHEDULER_HUNG, since, Reason.SCHEDULER_HUNG, details)
+
+
+def _subject(server: str, aspect: Aspect, model: str = "") -> Subject:
+    return Subject(server, model, aspect)
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def _of_model(
+    model: ModelMemory, memory: ServerMemory, state: State, reason: StateReason, now: Instant
+) -> Iterator[Finding]:
+    absent = _absence(model, state, reason)
+    if absent is not None:
+        since = model.departure.at if model.departure else memory.born
+        waits = absent is not Alert.MISSING and _heals(model, memory, state, now)
+        details = _told(model, memory, state, now)
+        yield Finding(_subject(memory.server, Aspect.ABSENT, model.model), absent, since, reason, details, waits)
+    if state in LISTED and model.present is not None:
+        aspect, alert = LISTED[state]
+        details = _told(model, memory, state, now)
+        yield Finding(_subject(memory.server, aspect, model.model), alert, model.present.appeared, reason, details)
+    yield from _cold_start(model, memory, now)
+    yield from _disagreement(model, memory, now)
+
+
+def _absence(model: ModelMemory, state: State, reason: StateReason) -> Alert | None:
+    """The alert of a model that is not there, the most telling one; None where it is there, or need not be."""
+    if state in {State.READY, State.DEGRADED, State.STUCK} or reason in {Reason.RELEASED, *REFUSED_BY_NATURE}:
+        return None
+    if state is State.MISSING:
+        return Alert.MISSING
+    if state is State.CONTENDED:
+        return Alert.CONTENDED
+    breaker = model.breaker
+    return Alert.BREAKER_OPEN if breaker is not None and not breaker.closed else Alert.MODEL_LOST
+
+
+def _heals(model: ModelMemory, memory: ServerMemory, state: State, now: Instant) -> bool:
+    """Whether it is on its way back: being loaded, or next after a load, for no longer than that usually takes."""
+    gone_s = now.since(model.departure.at) if model.departure else now.since(memory.born)
+    if state not in {State.LOADING, State.QUEUED} or gone_s > QUEUED_MOST_S:
+        return False
+    loads = [load for load in memory.open if load.request.send is not Send.UNLOAD]
+    known = {one.model: one for one in memory.known}
+    return all(
+        now.since(load.since)
+        < min(hung_after_s(known.get(load.request.model, model), memory) + SLOW_HEALING_S, HEALING_MOST_S)
+        for load in loads
+    )
+
+
+def _cold_start(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator[Finding]:
+    """A model that was lost came back by a slow load of ours: whoever asked meanwhile had to wait."""
+    back, present = model.returned, model.present
+    if back is None or present is None or back.by is not By.KEEPER or back.cause not in CAUSES_OF_COLD_STARTS:
+        return
+    slow = back.load_s is not None and back.load_s >= model.policy.slow_load_s
+    if not slow or now.since(present.appeared) >= COLD_START_FOR_S:
+        return
+    details = (*_detail("load_s", round(back.load_s or 0.0, 1)), *_detail("outage_s", back.outage_s))
+    subject = _subject(memory.server, Aspect.COLD_START, model.model)
+    yield Finding(subject, Alert.COLD_START, present.appeared, back.cause, details)
+
+
+def _disagreement(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator[Finding]:
+    """Clients have reloaded the model with other options; over once an hour has fewer such reloads."""
+    recent = [at for at in model.client_reloads if now.mono - at < HOUR_S]
+    if len(recent) < QUARREL_RELOADS:
+        return
+    listed = model.listed
+    details = (("reloads", len(recent)), *_detail("context_length", listed and listed.context_length))
+    since = now.later(recent[0] - now.mono)
+    yield Finding(_subject(memory.server, Aspect.OPTIONS, model.model), Alert.OPTIONS_DISAGREE, since, None, details)
+
+
+def _told(model: ModelMemory, memory: ServerMemory, state: State, now: Instant) -> Details:
+    """What a message tells of a model: what it is doing, who took its place, sizes, and what comes next."""
+    gone, listed, next_step = model.departure, model.listed, outlook(model, memory, now)
+    return (
+        ("state", state.value),
+        *_detail("cause", gone and gone.cause.value),
+        *_detail("displaced_by", gone and gone.displaced_by),
+        *_detail("size_bytes", model.size or None),
+        *_rival(model, memory, state),
+        *_detail("failure", model.failure and model.failures and model.failure.value),
+        *_detail("failures", model.failures or None),
+        *_detail("gpu_fraction", listed and listed.gpu_fraction),
+        *_detail("context_length", listed and listed.context_length),
+        *_detail("next", next_step and next_step.step.value),
+        *_detail("next_s", next_step and next_step.in_s and round(next_step.in_s)),
+    )
+
+
+def _rival(model: ModelMemory, memory: ServerMemory, state: State) -> Details:
+    """The model that it cannot be kept beside, and its size."""
+    full = memory.full
+    if state is not State.CONTENDED or full is None:
+        return ()
+    name = full.loser if full.winner == model.model else full.winner
+    other = memory.get(name)
+    return (("with", name), *_detail("with_size_bytes", other and (other.size or None)))
+
+
+def _detail(name: str, value: str | int | float | None) -> Details:
+    return () if value is None else ((name, value),)
+
+
+NOT_NOW = frozenset({State.PAUSED, State.OFF_HOURS, State.OVER_BUDGET})
+BUSY_SIGNS = frozenset({Failure.HTTP_429, Failure.SERVER_BUSY})
+REFUSED_BY_NATURE = (Reason.CLOUD_MODEL, Reason.IMAGE_MODEL, Reason.SAME_WEIGHTS)
+"""Refusals that the configuration itself is to blame for: `check`, `status` and the log tell of them."""
+CAUSES_OF_COLD_STARTS = frozenset(
+    {Cause.UNOBSERVED, Cause.EXPIRED, Cause.DISPLACED, Cause.MEMORY_SWEEP, Cause.UNLOADED}
+)
+"""Losses; a restarted server is told as such, and what was asked for needs no alert."""
+LISTED = {State.DEGRADED: (Aspect.DEGRADED, Alert.DEGRADED), State.STUCK: (Aspect.STUCK, Alert.STUCK)}
