@@ -93,7 +93,10 @@ def run(models: tuple[str, ...], config: Path | None, dry_run: bool, **flags: st
       ollama-keeper run qwen3:8b --keep-alive 30m --ollama http://gpu-box:11434
       ollama-keeper run --config /etc/ollama-keeper/config.yaml --dry-run
     """
-    from ollama_keeper.commands import run as command
+    from ollama_keeper.lean import lean_imports
+
+    with lean_imports():
+        from ollama_keeper.commands import run as command
 
     sys.exit(command.run(config, models, _dotted(flags), dry_run=dry_run))
 
@@ -151,6 +154,28 @@ def status(models: tuple[str, ...], config: Path | None, as_json: bool, watch: b
     from ollama_keeper.commands import status as command
 
     sys.exit(command.status(config, models, _dotted(flags), as_json=as_json, again=watch))
+
+
+@cli.command(
+    epilog="Exit codes: 0 all required models have, or would get, their place; 1 some not; 2 no server answered."
+)
+@configured
+@kept
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
+def plan(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: str | None) -> None:  # noqa: FBT001
+    """Show what run would do: which MODELs have a place, what they take, and what would be loaded in which order.
+
+    Looks at the server once and sends nothing else; needs no running keeper. Sizes are as seen, as learned at the last
+    load, or estimated. With a budget: what it leaves out.
+
+    \b
+    Examples:
+      ollama-keeper plan qwen3:8b llama3.3:70b
+      ollama-keeper plan --config keeper.yaml --json
+    """
+    from ollama_keeper.commands import plan as command
+
+    sys.exit(command.plan(config, models, _dotted(flags), as_json=as_json))
 
 
 @cli.command(epilog="Exit codes: 0 done; 1 some names are not kept here; 2 no daemon.")

@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from ollama_keeper.clock import SystemClock
-from ollama_keeper.commands.dry import say_what_would_be_sent
 from ollama_keeper.commands.start import (
     EXIT_CONFIG,
     EXIT_FAULT,
@@ -41,6 +40,8 @@ def run(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *
     try:
         config = configuration(path, models, flags)
         if dry_run:
+            from ollama_keeper.commands.dry import say_what_would_be_sent
+
             return say_what_would_be_sent(config)
     except Unusable:
         return EXIT_CONFIG

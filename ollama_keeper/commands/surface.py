@@ -9,6 +9,7 @@ from ollama_keeper.clock import Clock
 from ollama_keeper.config.effective import WebSettings
 from ollama_keeper.core.changes import WebFailed
 from ollama_keeper.daemon.parts import Desk, Page
+from ollama_keeper.web.sockets import control_socket, listening, removed
 
 
 class AddressTaken(Exception):
@@ -32,8 +33,6 @@ def pages_of(settings: WebSettings, clock: Clock, *, failed: Callable[[WebFailed
 
 
 def _bound(settings: WebSettings, failed: Callable[[WebFailed], None]) -> socket.socket | None:
-    from ollama_keeper.web.serving import listening
-
     address = settings.listen or ""
     host, _, port = address.rpartition(":")
     try:
@@ -48,8 +47,6 @@ def _bound(settings: WebSettings, failed: Callable[[WebFailed], None]) -> socket
 
 
 def _control(path: Path, failed: Callable[[WebFailed], None]) -> socket.socket | None:
-    from ollama_keeper.web.control import control_socket
-
     try:
         return control_socket(path)
     except OSError as error:
@@ -69,7 +66,7 @@ async def _serve_status(settings: WebSettings, clock: Clock, bound: socket.socke
 
 
 async def _serve_control(path: Path, bound: socket.socket, desk: Desk) -> None:
-    from ollama_keeper.web.control import control_app, removed
+    from ollama_keeper.web.control import control_app
     from ollama_keeper.web.serving import serve
 
     with bound, removed(path):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -26,6 +27,8 @@ from ollama_keeper.daemon.pulse import Pulse
 from ollama_keeper.errors import ConfigError, Mistake
 from ollama_keeper.server import Server
 
+PAGES_WAIT_S = 1.0  # for the first answer of a server; who connects meanwhile is queued by the kernel
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -43,6 +46,7 @@ class Daemon:
         self._parts = parts
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._answered = asyncio.Event()
         self._signal = ""
         self._started = parts.clock.now()
         self._fleet = Fleet(parts, take=self._take, source=config.source)
@@ -110,7 +114,12 @@ class Daemon:
         self._take(KeeperStopped(uptime_s=uptime_s, loads_abandoned=abandoned))
 
     async def _show(self, address: str, page: Page) -> None:
-        """Serves a page; one that dies is told of, and stops nothing else."""
+        """Serves a page, once a server was heard of: what serves it takes a while to import, and looks go first.
+
+        One that dies is told of, and stops nothing else.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), PAGES_WAIT_S)
         try:
             await page(self)
         except Exception as error:  # noqa: BLE001 - the one guard around a consumer (DESIGN 3.4)
@@ -160,6 +169,8 @@ class Daemon:
 
     def _take(self, change: Change) -> None:
         self._pulse.take(change)
+        if change.server is not None:
+            self._answered.set()
         self._parts.reports.take(change, self._parts.clock.now().wall)
 
     def _say_started(self) -> None:

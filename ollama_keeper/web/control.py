@@ -5,10 +5,7 @@ and `unload`. The answer names the models that were meant, and the names that me
 """
 
 import json
-import socket
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
-from pathlib import Path
+from contextlib import aclosing
 from typing import Any
 
 from starlette.applications import Starlette
@@ -22,7 +19,6 @@ from ollama_keeper.web.commanded import Commanded, Meant
 LARGEST_BODY = 64 * 1024
 LONGEST_S = 366 * 86_400.0
 LONGEST_NOTE = 200
-MODE = 0o600
 
 
 class BadCommand(ValueError):
@@ -69,45 +65,6 @@ def control_app(daemon: Commanded) -> Starlette:
         ],
         exception_handlers={BadCommand: _refused},
     )
-
-
-def control_socket(path: Path) -> socket.socket:
-    """A listening unix socket that only this user can open; one that was left behind is taken away.
-
-    Raises:
-        OSError: it cannot be made there, or another daemon listens on it.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.is_socket() and not _answered(path):
-        path.unlink()
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        bound.bind(str(path))
-        path.chmod(MODE)
-        bound.listen()
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-@contextmanager
-def removed(path: Path) -> Iterator[None]:
-    """Takes the socket's file away at the end."""
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _answered(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 async def _body(request: Request) -> dict[str, Any]:

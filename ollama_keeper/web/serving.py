@@ -15,26 +15,6 @@ from ollama_keeper.web.connection import LimitedConnection
 from ollama_keeper.web.guard import App
 
 CLOSE_S = 1.0
-BACKLOG = 128
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A listening socket that sends small answers at once.
-
-    Raises:
-        OSError: the address is taken, or not one of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bound.bind((host, port))
-        bound.listen(BACKLOG)
-    except OSError:
-        bound.close()
-        raise
-    return bound
 
 
 class _Embedded(uvicorn.Server):

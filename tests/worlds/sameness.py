@@ -21,10 +21,10 @@ from tests.worlds.world import Task, World
 
 THRESHOLDS = (0.0001, 0.015, 1.0, 5.0, 30.0, 60.0, 300.0, 3_600.0, 80_000.0)
 OF_LOOKS = (50.0,)  # where in an interval we are is no difference
-_TOLD = "born last_seen returned say_waiting displaced_by took_s armed changed used failure quarrelled client_reloads told_at"
+_TOLD = "born last_seen returned say_waiting displaced_by took_s armed changed used failure quarrelled told_at"
 _CONSTANT = "server policy shown pulled asked_digest digest weights size size_vram disk_size learned_size best_gpu"
 _ALIKE = "longest_load_s shortest_load_s good tagged skew_s retry_after_s"
-LEFT_OUT = frozenset(f"{_TOLD} {_CONSTANT} {_ALIKE}".split())
+LEFT_OUT = frozenset(f"{_TOLD} {_CONSTANT} {_ALIKE} client_reloads".split())
 ON_THE_CLOCK = frozenset({"failed_loads", "displacements", "outbid", "reloads"})
 Maker = Callable[[Any, Instant], object]
 PLAIN = (str, int, bool, type(None), Enum, ModelName, LoadRequest)

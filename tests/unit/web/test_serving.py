@@ -11,7 +11,8 @@ import pytest
 from ollama_keeper.web.app import web_app
 from ollama_keeper.web.connection import CONNECTIONS, REQUEST_S
 from ollama_keeper.web.hosts import Hosts
-from ollama_keeper.web.serving import listening, serve
+from ollama_keeper.web.serving import serve
+from ollama_keeper.web.sockets import listening
 from tests.kit.story import Story, instant, listed, wanted
 from tests.kit.virtual import VirtualLoop
 
