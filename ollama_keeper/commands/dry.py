@@ -9,15 +9,12 @@ from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.start import EXIT_OK
 from ollama_keeper.config import Config
 from ollama_keeper.core.changes import Change, ServerWaiting
-from ollama_keeper.core.decide import decide
 from ollama_keeper.core.facts import LoadRequest
-from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.plan import Do, step_of
 from ollama_keeper.core.reasons import ServerState
-from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.states import state_of
-from ollama_keeper.core.turn import wants_load
 from ollama_keeper.ollama.wire import load_body
 from ollama_keeper.store import Store, open_store
 
@@ -41,18 +38,16 @@ async def _say(config: Config, store: Store) -> int:
 def line(model: ModelMemory, memory: ServerMemory, now: Instant) -> str:
     """One model: what it would be sent first, or why nothing."""
     about = f"{memory.server}: {model.model}: "
-    if wants_load(model, memory):
-        held = holds(model, memory, now)
-        if held:
-            return f"{about}nothing now: {held[0].reason.value}"
-        return f"{about}would load it: {_request(warm_request(model))}"
-    decision = decide(model, memory, now)
-    if decision.request is not None:
-        return f"{about}would send, because {decision.why.value}: {_request(decision.request)}"
+    step = step_of(model, memory, now)
+    if step.do is Do.WARM and step.request is not None:
+        return f"{about}would load it: {_request(step.request)}"
+    if step.do is Do.WAIT:
+        return f"{about}nothing now: {step.because}"
+    if step.request is not None:
+        return f"{about}would send, because {step.because}: {_request(step.request)}"
     state, reason = state_of(model, memory, now)
-    return (
-        f"{about}{state.value}{f' ({reason.value})' if reason else ''}: nothing to send, because {decision.why.value}"
-    )
+    told = f"{about}{state.value}{f' ({reason.value})' if reason else ''}: nothing to send"
+    return told if reason is not None and reason.value == step.because else f"{told}, because {step.because}"
 
 
 def _request(request: LoadRequest) -> str:
@@ -62,11 +57,7 @@ def _request(request: LoadRequest) -> str:
 
 def _known(watch: Watch) -> bool:
     """Whether all that a decision needs has been learnt of each server."""
-    return all(_answered(server.memory) and not server.asking for server in watch.servers)
-
-
-def _answered(memory: ServerMemory) -> bool:
-    return memory.state is ServerState.UP and memory.tagged is not None
+    return watch.all_told() and all(server.memory.state is ServerState.UP for server in watch.servers)
 
 
 def _say_waiting(change: Change) -> None:

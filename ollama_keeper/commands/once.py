@@ -49,6 +49,10 @@ class Watch:
         """Whether not one server has answered yet."""
         return all(server.memory.state is ServerState.WAITING for server in self.servers)
 
+    def all_told(self) -> bool:
+        """Whether each server has told all it knows, or will tell nothing."""
+        return all(_told(server) for server in self.servers)
+
     async def until(self, done: Callable[[], bool], *, timeout_s: float) -> bool:
         """Waits until `done()`; False when it is not in time. Asks again at every change and each second."""
         end = self.clock.now().mono + timeout_s
@@ -70,6 +74,13 @@ class Watch:
             await server.drain(0.0)
         for client in self._clients.values():
             await client.aclose()
+
+
+def _told(server: Server) -> bool:
+    memory = server.memory
+    if memory.state is ServerState.WAITING:
+        return memory.failures > 0
+    return (memory.tagged is not None or memory.inquiry is not None) and not server.asking
 
 
 async def expanded(config: Config) -> Config:

@@ -23,7 +23,6 @@ from ollama_keeper.config import Config
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.units import show_duration, show_size
 from ollama_keeper.core.view import GUEST, READYZ, ModelRow, Status, document, snapshot
-from ollama_keeper.server import Server
 from ollama_keeper.store import open_store
 
 ANSWER_WITHIN_S = 5.0
@@ -77,7 +76,7 @@ def _screen() -> Iterator[Callable[[str], None]]:
 async def _status(config: Config, *, as_json: bool) -> int:
     store = open_store(config.state_dir, report=lambda _: None, read_only=True)
     async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
-        await watch.until(lambda: all(_asked(server) for server in watch.servers), timeout_s=ANSWER_WITHIN_S)
+        await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
         shown = seen_once(snapshot((server.memory for server in watch.servers), watch.clock.now()))
         text = json.dumps(document(shown), indent=2, ensure_ascii=False)
         click.echo(text if as_json else _table(watch, shown.models))
@@ -93,14 +92,6 @@ def seen_once(status: Status) -> Status:
 def _seen_once(row: ModelRow) -> ModelRow:
     row = replace(row, since=None, next=None, next_s=None)
     return replace(row, state=State.COLD.value, reason=None) if row.state == State.QUEUED.value else row
-
-
-def _asked(server: Server) -> bool:
-    """Whether a server has told all it knows, or will tell nothing."""
-    memory = server.memory
-    if memory.state is ServerState.WAITING:
-        return memory.failures > 0
-    return memory.tagged is not None and not server.asking
 
 
 def _code(watch: Watch, rows: Sequence[ModelRow]) -> int:

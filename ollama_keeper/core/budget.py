@@ -32,6 +32,15 @@ def left_bytes(model: ModelMemory, claimants: Sequence[ModelMemory], memory: Ser
     return max(memory.budget.memory - _taken(model, claimants, memory)[0], 0)
 
 
+def over_bytes(model: ModelMemory, claimants: Sequence[ModelMemory], memory: ServerMemory) -> int | None:
+    """By how much a model exceeds the budgeted memory, beside what stands before it; None where it does not."""
+    own = size_of(model)
+    if memory.budget is None or memory.budget.memory is None or own is None:
+        return None
+    over = own.size + _taken(model, claimants, memory)[0] - memory.budget.memory
+    return over if over > 0 else None
+
+
 def _taken(model: ModelMemory, claimants: Sequence[ModelMemory], memory: ServerMemory) -> tuple[int, int]:
     """Bytes and number of what stands before a model: better ranks that have a place, and what `_in_the_room` is.
 
