@@ -39,7 +39,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import Alert, StateReason
 
-FOR_S: Mapping[Alert, float] = {alert: 300.0 for alert in Alert} | {
+FOR_S: Mapping[Alert, float] = dict.fromkeys(Alert, 300.0) | {
     Alert.DEGRADED: 600.0,
     Alert.SERVER_DOWN: 90.0,
     Alert.SERVER_BUSY: 90.0,
@@ -215,40 +215,64 @@ def _of_keeper(book: Book, now: Instant) -> Iterable[Finding]:
         yield Finding(Subject("", "", Aspect.KEEPER), Alert.KEEPER_UNHEALTHY, since, None, details)
 
 
+def _of_clients(book: Book, seen: Seen) -> list[Finding]:
+    """Disagreements with both contexts, of which a look shows one."""
+    subjects = [(Subject(*key, Aspect.OPTIONS), contexts) for key, contexts in book.contexts]
+    found = [(seen.findings[subject], contexts) for subject, contexts in subjects if subject in seen.findings]
+    return [replace(one, details=tuple({**dict(one.details), **dict(contexts)}.items())) for one, contexts in found]
+
+
 # --- one step ---------------------------------------------------------------------------------------------------------
 
 
 def step(book: Book, servers: Sequence[ServerMemory], rules: Rules, now: Instant) -> tuple[Book, tuple[Change, ...]]:
     """What has begun, fires or is over, at one moment; call it every few seconds."""
     seen = observed(servers, now)
-    for finding in _of_keeper(book, now):
+    for finding in [*_of_keeper(book, now), *_of_clients(book, seen)]:
         seen.findings[finding.subject] = finding
     gap_s = now.since(book.seen)
     known = {incident.subject: _moved(incident, seen, gap_s) for incident in book.open}
     lasting = [_continued(incident, seen, book, now) for incident in known.values()]
     begun = [_begun(finding, now) for subject, finding in seen.findings.items() if subject not in known]
-    muted = _muted(book, servers, [*lasting, *begun], now)
-    return _settled(book, [*lasting, *begun], seen, muted, rules, now)
+    begun += _missed(seen, known, book, now)
+    view = _View(seen, _muted(book, servers, [*lasting, *begun], now), rules, now)
+    return _settled(book, [*lasting, *begun], view)
 
 
-def _settled(
-    book: Book, incidents: list[Incident], seen: Seen, muted: set[str], rules: Rules, now: Instant
-) -> tuple[Book, tuple[Change, ...]]:
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One moment, and what is asked of it."""
+
+    seen: Seen
+    muted: set[str]
+    rules: Rules
+    now: Instant
+
+
+def _settled(book: Book, incidents: list[Incident], view: _View) -> tuple[Book, tuple[Change, ...]]:
+    """Tells what fires and what has ended, and keeps the rest."""
     rounds, changes = book.rounds, list[Change]()
     still: list[Incident] = []
-    over = list(book.over)
+    over = book.over
     for incident in incidents:
         if incident.ended is not None:
-            if incident.fired is not None:
-                over = [*(one for one in over if one.fingerprint != incident.fingerprint), incident]
-                changes.append(_resolved(incident, now))
-            continue
-        if _fires(incident, seen, muted, rules, now):
+            over, told = _closed(over, incident, view.now)
+            changes += told
+        elif _fires(incident, view):
             rounds += 1
-            incident = replace(incident, fired=now.wall, round=rounds)  # noqa: PLW2901 - the same one, now told
-            changes.append(_firing(incident, now))
-        still.append(incident)
-    return replace(book, seen=now, open=tuple(still), over=tuple(over), rounds=rounds), tuple(changes)
+            still.append(replace(incident, fired=view.now.wall, round=rounds))
+            changes.append(_firing(still[-1], view.now))
+        else:
+            still.append(incident)
+    return replace(book, seen=view.now, open=tuple(still), over=over, rounds=rounds), tuple(changes)
+
+
+def _closed(over: tuple[Incident, ...], incident: Incident, now: Instant) -> tuple[tuple[Incident, ...], list[Change]]:
+    """What has ended, with one more; what was never told needs no end."""
+    if incident.fired is None:
+        return over, []
+    others = (one for one in over if one.fingerprint != incident.fingerprint)
+    return (*others, incident), [_resolved(incident, now)]
 
 
 def _begun(finding: Finding, now: Instant) -> Incident:
@@ -271,9 +295,11 @@ def _continued(incident: Incident, seen: Seen, book: Book, now: Instant) -> Inci
     how = _not_wanted(incident, seen)
     if how is not None:
         return replace(incident, ended=now.wall, how=how)
-    if finding is None:
-        return _well(incident, now)
-    return _again(incident, finding, seen)
+    if finding is not None:
+        return _again(incident, finding)
+    if incident.well is not None and _came(incident.subject, seen, book):
+        return replace(incident, well=now, times=incident.times + 1)
+    return _well(incident, now)
 
 
 def _unknown(incident: Incident, seen: Seen) -> bool:
@@ -309,7 +335,20 @@ def _hold_s(incident: Incident) -> float:
     return HOLD_FLAPPING_S if incident.flapping else HOLD_S
 
 
-def _again(incident: Incident, finding: Finding, seen: Seen) -> Incident:
+def _missed(seen: Seen, known: Mapping[Subject, Incident], book: Book, now: Instant) -> list[Incident]:
+    """Models that left and came back between two looks at it all."""
+    subjects = [Subject(server, model, Aspect.ABSENT) for server, model in seen.appeared]
+    missed = [subject for subject in subjects if subject not in known and _came(subject, seen, book)]
+    return [Incident(subject, Alert.MODEL_LOST, now.wall, now, well=now) for subject in missed]
+
+
+def _came(subject: Subject, seen: Seen, book: Book) -> bool:
+    """Whether a model has come back since the last look at it all."""
+    appeared = seen.appeared.get((subject.server, subject.model))
+    return subject.aspect is Aspect.ABSENT and appeared is not None and appeared.mono > book.seen.mono > book.began.mono
+
+
+def _again(incident: Incident, finding: Finding) -> Incident:
     """It lasts: told as it is now. What was told as one kind of absence stays that one."""
     alert = incident.alert if incident.fired else finding.alert
     times = incident.times + (incident.well is not None)
@@ -323,12 +362,12 @@ def _muted(book: Book, servers: Sequence[ServerMemory], incidents: Iterable[Inci
     return troubled | restarted | {memory.server for memory in servers if now.since(memory.since) < HEAL_S}
 
 
-def _fires(incident: Incident, seen: Seen, muted: set[str], rules: Rules, now: Instant) -> bool:
-    subject, finding = incident.subject, seen.findings.get(incident.subject)
-    after_s = rules.for_s.get(incident.alert)
-    if incident.fired is not None or after_s is None or now.since(incident.held) < after_s:
+def _fires(incident: Incident, view: _View) -> bool:
+    subject, finding = incident.subject, view.seen.findings.get(incident.subject)
+    after_s = view.rules.for_s.get(incident.alert)
+    if incident.fired is not None or after_s is None or view.now.since(incident.held) < after_s:
         return False
-    if subject.model and (subject.server in muted or (subject.server, subject.model) in seen.unknown):
+    if subject.model and (subject.server in view.muted or _unknown(incident, view.seen)):
         return False
     return incident.flapping if finding is None else incident.flapping or not finding.waits
 

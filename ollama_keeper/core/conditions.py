@@ -125,28 +125,28 @@ def _add(seen: Seen, findings: Iterable[Finding]) -> None:
 
 
 def _of_server(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
-    name, version = memory.server, _detail("version", memory.version)
+    name = memory.server
     if memory.state in {ServerState.WAITING, ServerState.DOWN}:
-        failures = _detail("failures", memory.failures or None)
-        details = (*failures, *version)
+        details = _details(failures=memory.failures or None, version=memory.version)
         yield Finding(_subject(name, Aspect.DOWN), Alert.SERVER_DOWN, memory.since, memory.failure, details)
     if memory.state is ServerState.BUSY:
         patient = memory.failure in BUSY_SIGNS and now.since(memory.since) < BUSY_BY_ITSELF_S
-        reason = memory.failure or Failure.READ_TIMEOUT
-        yield Finding(_subject(name, Aspect.BUSY), Alert.SERVER_BUSY, memory.since, reason, version, waits=patient)
+        reason, details = memory.failure or Failure.READ_TIMEOUT, _details(version=memory.version)
+        yield Finding(_subject(name, Aspect.BUSY), Alert.SERVER_BUSY, memory.since, reason, details, waits=patient)
     if memory.hung is not None:
         yield _hung(memory, memory.hung, now)
     if memory.skew_s is not None and abs(memory.skew_s) > SKEW_S:
-        details = (("skew_s", round(memory.skew_s)),)
+        details = _details(skew_s=round(memory.skew_s))
         yield Finding(_subject(name, Aspect.CLOCK), Alert.CLOCK_SKEW, memory.good or memory.since, None, details)
 
 
 def _hung(memory: ServerMemory, since: Instant, now: Instant) -> Finding:
     load = next((load for load in memory.open if load.request.send is Send.WARM), None)
-    details = (
-        *_detail("loading", load and load.request.model),
-        *_detail("open_s", load and round(now.since(load.since))),
-        *_detail("longest_load_s", memory.longest_load_s and round(memory.longest_load_s, 1)),
+    longest_s = memory.longest_load_s
+    details = _details(
+        loading=load.request.model if load else None,
+        open_s=round(now.since(load.since)) if load else None,
+        longest_load_s=round(longest_s, 1) if longest_s is not None else None,
     )
     return Finding(_subject(memory.server, Aspect.HUNG), Alert.SCHEDULER_HUNG, since, Reason.SCHEDULER_HUNG, details)
 
@@ -194,7 +194,7 @@ def _heals(model: ModelMemory, memory: ServerMemory, state: State, now: Instant)
         return False
     loads = [load for load in memory.open if load.request.send is not Send.UNLOAD]
     known = {one.model: one for one in memory.known}
-    return all(
+    return bool(loads) and all(
         now.since(load.since)
         < min(hung_after_s(known.get(load.request.model, model), memory) + SLOW_HEALING_S, HEALING_MOST_S)
         for load in loads
@@ -209,7 +209,7 @@ def _cold_start(model: ModelMemory, memory: ServerMemory, now: Instant) -> Itera
     slow = back.load_s is not None and back.load_s >= model.policy.slow_load_s
     if not slow or now.since(present.appeared) >= COLD_START_FOR_S:
         return
-    details = (*_detail("load_s", round(back.load_s or 0.0, 1)), *_detail("outage_s", back.outage_s))
+    details = _details(load_s=round(back.load_s or 0.0, 1), outage_s=back.outage_s)
     subject = _subject(memory.server, Aspect.COLD_START, model.model)
     yield Finding(subject, Alert.COLD_START, present.appeared, back.cause, details)
 
@@ -220,41 +220,47 @@ def _disagreement(model: ModelMemory, memory: ServerMemory, now: Instant) -> Ite
     if len(recent) < QUARREL_RELOADS:
         return
     listed = model.listed
-    details = (("reloads", len(recent)), *_detail("context_length", listed and listed.context_length))
+    details = _details(reloads=len(recent), context_length=listed.context_length if listed else None)
     since = now.later(recent[0] - now.mono)
     yield Finding(_subject(memory.server, Aspect.OPTIONS, model.model), Alert.OPTIONS_DISAGREE, since, None, details)
 
 
 def _told(model: ModelMemory, memory: ServerMemory, state: State, now: Instant) -> Details:
     """What a message tells of a model: what it is doing, who took its place, sizes, and what comes next."""
-    gone, listed, next_step = model.departure, model.listed, outlook(model, memory, now)
-    return (
-        ("state", state.value),
-        *_detail("cause", gone and gone.cause.value),
-        *_detail("displaced_by", gone and gone.displaced_by),
-        *_detail("size_bytes", model.size or None),
-        *_rival(model, memory, state),
-        *_detail("failure", model.failure and model.failures and model.failure.value),
-        *_detail("failures", model.failures or None),
-        *_detail("gpu_fraction", listed and listed.gpu_fraction),
-        *_detail("context_length", listed and listed.context_length),
-        *_detail("next", next_step and next_step.step.value),
-        *_detail("next_s", next_step and next_step.in_s and round(next_step.in_s)),
+    gone, listed, coming = model.departure, model.listed, outlook(model, memory, now)
+    rival = _rival(model, memory, state)
+    return _details(
+        state=state.value,
+        cause=gone.cause.value if gone else None,
+        displaced_by=gone.displaced_by if gone else None,
+        size_bytes=model.size or None,
+        with_=rival,
+        with_size_bytes=_size(memory, rival),
+        failure=model.failure.value if model.failure and model.failures else None,
+        failures=model.failures or None,
+        gpu_fraction=listed.gpu_fraction if listed else None,
+        context_length=listed.context_length if listed else None,
+        next=coming.step.value if coming else None,
+        next_s=round(coming.in_s) if coming and coming.in_s is not None else None,
     )
 
 
-def _rival(model: ModelMemory, memory: ServerMemory, state: State) -> Details:
-    """The model that it cannot be kept beside, and its size."""
+def _rival(model: ModelMemory, memory: ServerMemory, state: State) -> str | None:
+    """The model that it cannot be kept beside."""
     full = memory.full
     if state is not State.CONTENDED or full is None:
-        return ()
-    name = full.loser if full.winner == model.model else full.winner
-    other = memory.get(name)
-    return (("with", name), *_detail("with_size_bytes", other and (other.size or None)))
+        return None
+    return full.loser if full.winner == model.model else full.winner
 
 
-def _detail(name: str, value: str | int | float | None) -> Details:
-    return () if value is None else ((name, value),)
+def _size(memory: ServerMemory, name: str | None) -> int | None:
+    other = memory.get(name) if name else None
+    return (other.size or None) if other else None
+
+
+def _details(**told: str | int | float | None) -> Details:
+    """What is known of all that may be told."""
+    return tuple((name.rstrip("_"), value) for name, value in told.items() if value is not None)
 
 
 NOT_NOW = frozenset({State.PAUSED, State.OFF_HOURS, State.OVER_BUDGET})

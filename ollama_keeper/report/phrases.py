@@ -1,6 +1,6 @@
 """Reasons, spans and shares as people say them; what sentences are made of."""
 
-from ollama_keeper.core.reasons import Cause, Failure, Reason, Reloaded
+from ollama_keeper.core.reasons import Cause, Failure, Reason, Reloaded, Undelivered
 from ollama_keeper.core.units import show_duration, show_size
 
 REASONS: dict[str, str] = {
@@ -64,11 +64,17 @@ REASONS: dict[str, str] = {
     Failure.LOAD_FAILED: "the load failed",
     Failure.LOAD_TIMEOUT: "the load took longer than load_timeout",
     Reloaded.OTHER_OPTIONS: "other options",
+    Undelivered.CLIENT_ERROR: "its address or the message is wrong",
+    Undelivered.AUTH: "it does not let us in",
+    Undelivered.RATE_LIMITED: "too many messages",
+    Undelivered.SERVER_ERROR: "an error of the service",
+    Undelivered.REJECTED: "it said no",
+    Undelivered.TIMEOUT: "no answer in time",
 }
 """By value: where two lists share a value, they mean the same."""
 
 
-def why(reason: Cause | Reason | Failure | Reloaded | None, *, otherwise: str = "") -> str:
+def why(reason: Cause | Reason | Failure | Reloaded | Undelivered | None, *, otherwise: str = "") -> str:
     """A reason in words."""
     return REASONS[reason] if reason is not None else otherwise
 

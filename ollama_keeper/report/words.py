@@ -326,6 +326,39 @@ def _breaker_closed(change: of.BreakerClosed) -> str:
     return _with(f"{_who(change)} loads again", f"after {span(change.open_s)}", failures)
 
 
+# --- alerts -----------------------------------------------------------------------------------------------------------
+
+
+def _alert(change: of.AlertFiring) -> str:
+    return _with(_named(change), change.reason and why(change.reason), f"since {span(change.since_s)}")
+
+
+def _over(change: of.AlertResolved) -> str:
+    how = None if change.how == "recovered" else _spoken(change.how)
+    return _with(f"{_named(change)} is over", how, f"after {span(change.since_s)}")
+
+
+def _named(change: of.AlertFiring | of.AlertResolved) -> str:
+    whom = f" of {_who(change)}" if change.server else ""
+    return f"alert {_spoken(change.alert)}{whom} ({change.fingerprint})"
+
+
+def _sent(change: of.NotificationSent) -> str:
+    took = f"{span(change.took_s)} after it was due"
+    return _with(f"{change.sink} took a message", number(change.attempts, "attempt"), took)
+
+
+def _delayed(change: of.NotificationDelayed) -> str:
+    again = f"again in {span(change.retry_s)}"
+    tries = number(change.attempts, "attempt")
+    return _with(f"{change.sink} did not take a message", change.reason and why(change.reason), tries, again)
+
+
+def _given_up(change: of.NotificationFailed) -> str:
+    tries = f"given up after {number(change.attempts, 'attempt')} in {span(change.took_s)}"
+    return _with(f"{change.sink} did not take a message", change.reason and why(change.reason), tries)
+
+
 def _spoken(state: str) -> str:
     return state.replace("_", " ")
 
@@ -372,6 +405,11 @@ SENTENCES: dict[type[Change], Callable[[Any], str]] = {
     of.CheckFailed: _check_failed,
     of.BreakerOpened: _breaker_opened,
     of.BreakerClosed: _breaker_closed,
+    of.AlertFiring: _alert,
+    of.AlertResolved: _over,
+    of.NotificationSent: _sent,
+    of.NotificationDelayed: _delayed,
+    of.NotificationFailed: _given_up,
     of.ClockJumped: _clock,
     of.LoopStalled: _stalled,
     of.LogDropped: _dropped,

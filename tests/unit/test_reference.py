@@ -18,6 +18,7 @@ from ollama_keeper.core.reasons import (
     Reason,
     Reloaded,
     State,
+    Undelivered,
 )
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -56,6 +57,7 @@ def test_the_causes_of_a_loss_are_those_of_the_table_in_its_order() -> None:
 def test_the_reasons_of_a_state_are_those_of_its_row(row: list[str]) -> None:
     of, values = row[0].strip("`"), set(words(row[1]))
     known = {"transport failure": set(TRANSPORT_FAILURES), "load failure": set(LOAD_FAILURES), "reload": set(Reloaded)}
+    known["notification failure"] = set(Undelivered)
     if of in known:
         assert values == {value.value for value in known[of]}
     elif of == "backing_off":

@@ -31,7 +31,7 @@ from ollama_keeper.core.changes import (
     WarmFailed,
     WarmStarted,
 )
-from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, State
+from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, Reloaded, State, Undelivered
 from ollama_keeper.report.phrases import REASONS, memory, number, on_gpu, span
 from ollama_keeper.report.words import SENTENCES, sentence
 
@@ -39,6 +39,7 @@ CLASSES = [kind for kind in vars(changes).values() if isinstance(kind, type) and
 WHO: dict[str, Any] = {"server": "gpu", "model": "qwen3:8b"}
 COMMON = {field.name for field in fields(Change)}
 SAMPLES: dict[str, Any] = {
+    "alert": Alert.MODEL_LOST,
     "by": By.KEEPER,
     "states": {"ready": 2},
     "collateral": ("llava:13b",),
@@ -51,7 +52,7 @@ SAMPLES: dict[str, Any] = {
     "vram_bytes": 4 * 2**30,
     "with_size_bytes": 7 * 2**30,
 }
-OTHERS: dict[str, Any] = {"by": By.CLIENT, "states": {"cold": 1}, "collateral": ("a:1", "b:2")}
+OTHERS: dict[str, Any] = {"alert": Alert.STUCK, "by": By.CLIENT, "states": {"cold": 1}, "collateral": ("a:1", "b:2")}
 
 
 def full(kind: type[Change]) -> Change:
@@ -98,7 +99,7 @@ def test_a_sentence_tells_every_field_of_its_event(kind: type[Change]) -> None:
         assert sentence(varied) != sentence(change), field.name
 
 
-@pytest.mark.parametrize("values", [Reason, Cause, Failure, Reloaded])
+@pytest.mark.parametrize("values", [Reason, Cause, Failure, Reloaded, Undelivered])
 def test_every_reason_has_words(values: type[Enum]) -> None:
     assert {value.value for value in values} <= set(REASONS)
 
