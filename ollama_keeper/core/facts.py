@@ -307,6 +307,13 @@ class Resumed:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hurried:
+    """Somebody asked that absent models be warmed now."""
+
+    models: tuple[str, ...]
+
+
 Fact = (
     Configured
     | Looked
@@ -326,4 +333,5 @@ Fact = (
     | ProbeFailed
     | Paused
     | Resumed
+    | Hurried
 )

@@ -22,6 +22,7 @@ from ollama_keeper.core.facts import (
     DescribeFailed,
     Fact,
     Failed,
+    Hurried,
     IdleTested,
     InquiryFailed,
     Looked,
@@ -40,7 +41,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.loads import fold_answered, fold_failed, fold_idle_tested, fold_opened
 from ollama_keeper.core.looks import fold_look
 from ollama_keeper.core.memory import ServerMemory
-from ollama_keeper.core.pauses import fold_paused, fold_resumed
+from ollama_keeper.core.pauses import fold_hurried, fold_paused, fold_resumed
 from ollama_keeper.core.probes import fold_probe_failed, fold_probed
 
 _FOLDS: dict[type, Callable[[ServerMemory, Any, Instant], tuple[ServerMemory, tuple[Change, ...]]]] = {
@@ -62,6 +63,7 @@ _FOLDS: dict[type, Callable[[ServerMemory, Any, Instant], tuple[ServerMemory, tu
     ProbeFailed: fold_probe_failed,
     Paused: fold_paused,
     Resumed: fold_resumed,
+    Hurried: fold_hurried,
 }
 
 

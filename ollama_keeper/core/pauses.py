@@ -1,9 +1,10 @@
-"""Folding pauses: a command that models be left alone for a while, and its end."""
+"""Folding commands: that models be left alone for a while, the end of it, and that they be warmed now."""
 
 from dataclasses import replace
 
 from ollama_keeper.core.changes import Change, ModelPaused, ModelResumed
-from ollama_keeper.core.facts import Paused, Resumed
+from ollama_keeper.core.facts import Hurried, Paused, Resumed
+from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, Pause, Return, ServerMemory
 from ollama_keeper.core.reasons import By, Cause, Reason, State
@@ -33,6 +34,18 @@ def fold_resumed(memory: ServerMemory, fact: Resumed, now: Instant) -> Folded:
     return memory, tuple(changes)
 
 
+def fold_hurried(memory: ServerMemory, fact: Hurried, now: Instant) -> Folded:
+    """Absent models are warmed now, by rank: a wait for somebody else's sake ends, such as the grace or a guest's turn.
+
+    What protects the server stays, and with it the cause: the back-off, the breaker, a full server. So does a pause.
+    """
+    for model in _named(memory, fact.models):
+        hurried = _hurried(model)
+        if model.pause is None and not holds(hurried, memory, now):
+            memory = memory.with_model(hurried)
+    return memory, ()
+
+
 def resume_in_time(memory: ServerMemory, now: Instant) -> Folded:
     """Ends the pauses whose time is over."""
     over = tuple(model.model for model in memory.models if _over(model.pause, now))
@@ -58,6 +71,13 @@ def paused_change(model: ModelMemory, pause: Pause, server: str) -> ModelPaused:
         until=pause.until,
         note=pause.note,
     )
+
+
+def _hurried(model: ModelMemory) -> ModelMemory:
+    gone = model.departure
+    if gone is not None:
+        gone = replace(gone, cause=Cause.BY_COMMAND, grace_s=0.0, displacer=None, displaced_by=None, released=False)
+    return replace(model, departure=gone)
 
 
 def _named(memory: ServerMemory, names: tuple[str, ...]) -> list[ModelMemory]:

@@ -8,7 +8,7 @@ from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.config.changes import Changes
 from ollama_keeper.core.changes import Change
-from ollama_keeper.core.facts import Configured, Paused, Resumed
+from ollama_keeper.core.facts import Configured, Hurried, Paused, Resumed
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.daemon.discovery import Site
 from ollama_keeper.daemon.parts import ClosingClient, Parts, owned
@@ -99,7 +99,7 @@ class Fleet:
             await _close(running)
         return sum(left)
 
-    def tell(self, fact: Paused | Resumed) -> None:
+    def tell(self, fact: Paused | Resumed | Hurried) -> None:
         """Tells every server of a command."""
         for server in self.servers:
             server.learn(fact)

@@ -19,7 +19,7 @@ from ollama_keeper.core.changes import (
     KeeperStopping,
     WebFailed,
 )
-from ollama_keeper.core.facts import Paused, Resumed
+from ollama_keeper.core.facts import Hurried, Paused, Resumed
 from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.daemon.fleet import Fleet, wanted
 from ollama_keeper.daemon.parts import Page, Parts, owned
@@ -80,6 +80,12 @@ class Daemon:
         """Keeps models again; all, where none is named."""
         names, unknown = self._named(models)
         self._fleet.tell(Resumed(names, by))
+        return Named(names, unknown)
+
+    def warm(self, models: Sequence[str]) -> Named:
+        """Warms absent models now, by rank; all, where none is named. Breaker, back-off, pauses and such hold on."""
+        names, unknown = self._named(models)
+        self._fleet.tell(Hurried(names))
         return Named(names, unknown)
 
     def _named(self, models: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

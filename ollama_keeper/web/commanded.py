@@ -29,6 +29,10 @@ class Commanded(Protocol):
         """Keeps models again."""
         ...
 
+    def warm(self, models: Sequence[str]) -> Meant:
+        """Warms absent models now."""
+        ...
+
     def ask_to_reload(self) -> None:
         """Reads the configuration anew."""
         ...

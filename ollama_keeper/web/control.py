@@ -48,6 +48,10 @@ class Desk:
         body = await _body(request)
         return _told(self._daemon.resume(_models(body), by=_text(body, "by") or "somebody"))
 
+    async def warm(self, request: Request) -> Response:
+        """Warms absent models now."""
+        return _told(self._daemon.warm(_models(await _body(request))))
+
     async def reload(self, _: Request) -> Response:
         """Reads the configuration anew; what came of it is in the log."""
         self._daemon.ask_to_reload()
@@ -61,6 +65,7 @@ def control_app(daemon: Commanded) -> Starlette:
         routes=[
             Route("/pause", desk.pause, methods=["POST"]),
             Route("/resume", desk.resume, methods=["POST"]),
+            Route("/warm", desk.warm, methods=["POST"]),
             Route("/reload", desk.reload, methods=["POST"]),
         ],
         exception_handlers={BadCommand: _refused},

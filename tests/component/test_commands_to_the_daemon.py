@@ -75,6 +75,18 @@ async def test_a_pause_survives_a_restart_of_the_keeper(sim: Simulator, tmp_path
     assert len(sim.history.loads(QWEN)) == 2
 
 
+async def test_warm_loads_now_what_somebody_unloaded(sim: Simulator) -> None:
+    async with keeping(sim, QWEN) as keeper:
+        await settled(sim, keeper, QWEN)
+        await asyncio.sleep(30)
+        sim.unload(QWEN)
+        await until(lambda: keeper.state(QWEN) == "cold")
+        assert keeper.daemon.warm([QWEN, "other"]).unknown == ("other",)
+        assert await until(lambda: sim.is_resident(QWEN)) < 10
+        await settled(sim, keeper, QWEN)
+        assert keeper.last("warm.started").cause == "by_command"
+
+
 async def test_names_that_mean_nothing_are_told_apart(sim: Simulator) -> None:
     async with keeping(sim, "qwen3:8B") as keeper:
         await asyncio.sleep(20)

@@ -10,6 +10,7 @@ from ollama_keeper.core.facts import (
     Answered,
     Fact,
     Failed,
+    Hurried,
     IdleTested,
     Listed,
     LoadRequest,
@@ -56,6 +57,7 @@ facts = st.one_of(
         ),
     ),
     st.builds(IdleTested, st.sampled_from(["a", "b"]), idle=st.booleans()),
+    st.just(Hurried(("a", "b"))),
 )
 OWN = ("load", "touch", "answer", "fail", "stop")
 steps = st.lists(

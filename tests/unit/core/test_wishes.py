@@ -8,10 +8,11 @@ import pytest
 
 from ollama_keeper.core.calendar import Window
 from ollama_keeper.core.decide import Act, Why
-from ollama_keeper.core.facts import Configured, Paused, Resumed
+from ollama_keeper.core.facts import Configured, Hurried, Paused, Resumed
 from ollama_keeper.core.keep import model_document, restored_model
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.policy import Budget, Policy, Release, ranked
+from ollama_keeper.core.reasons import Failure
 from ollama_keeper.core.sizes import size_of
 from tests.kit.story import GIB, NOON, PIN_S, Story, listed, wanted
 
@@ -95,6 +96,75 @@ def test_a_longer_pause_replaces_a_shorter_one() -> None:
     story = warm(wanted("a")).learns(pause("a", until_s=100)).learns(pause("a"))
     assert story.at(200).looks(listed("a")).state("a") == ("paused", "by_command")
     assert story.events("model.paused") == ["model.paused"] * 2
+
+
+# --- warm by command --------------------------------------------------------------------------------------------------
+
+
+def unloaded(*names: str) -> Story:
+    """One second after somebody unloaded them, in their grace."""
+    story = Story(tuple(wanted(name) for name in names)).begins()
+    for name in names:
+        story.warms(name, 4.0, *(listed(each) for each in names[: names.index(name) + 1]))
+    return story.at(story.seconds + 1).looks()
+
+
+def test_warm_ends_the_grace_and_its_cause_is_the_command() -> None:
+    story = unloaded("a")
+    assert story.state("a") == ("cold", "unload_grace")
+    story.learns(Hurried(("a",)))
+    assert story.loads_next() == "a"
+    story.opens_warm("a")
+    assert story.last("warm.started").cause == "by_command"
+
+
+def test_warm_ends_the_wait_for_a_guest() -> None:
+    story = unloaded("a")
+    story.at(story.seconds + 1).looks(listed("guest", story.seconds + 300))
+    assert story.state("a") == ("yielding", "guest_active")
+    story.learns(Hurried(("a",)))
+    assert story.loads_next() == "a"
+
+
+def test_warm_goes_by_rank_and_names_only_whom_it_means() -> None:
+    story = unloaded("a", "b")
+    story.learns(Hurried(("b",)))
+    assert story.loads_next() == "b"
+    story.learns(Hurried(("a", "unknown")))
+    assert story.loads_next() == "a"
+
+
+def test_warm_ends_no_pause() -> None:
+    story = unloaded("a").learns(pause("a")).learns(Hurried(("a",)))
+    assert story.state("a") == ("paused", "by_command")
+    assert story.loads_next() is None
+
+
+def test_warm_bypasses_neither_the_back_off_nor_the_breaker() -> None:
+    story = Story((wanted("a"),)).begins()
+    for failures in (1, 2, 3):
+        story.fails_to_warm("a", Failure.LOAD_FAILED).learns(Hurried(("a",)))
+        assert story.state("a")[0] == "backing_off"
+        assert story.loads_next() is None
+        if failures < 3:
+            story.at(story.seconds + 30).looks()
+    assert story.state("a") == ("backing_off", "breaker_open")
+    assert story.model("a").departure.cause == "first_seen"
+
+
+def test_warm_bypasses_no_full_server() -> None:
+    story = Story((wanted("a", priority=200), wanted("b"))).begins(listed("a"))
+    story.warms("b", 4.0, listed("b"))
+    assert story.memory.full is not None
+    story.warms("a", 4.0, listed("a"))
+    assert story.state("b")[0] == "contended"
+    assert story.learns(Hurried(("b",))).loads_next() is None
+
+
+def test_warm_of_a_resident_model_changes_nothing() -> None:
+    story = warm(wanted("a"))
+    before = story.memory
+    assert story.learns(Hurried(("a",))).memory == before
 
 
 # --- hours ------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ class Daemon:
         self.told.append(("resume", tuple(models), by))
         return Meant(tuple(models))
 
+    def warm(self, models: Sequence[str]) -> Meant:
+        self.told.append(("warm", tuple(models)))
+        return Meant(tuple(models))
+
     def ask_to_reload(self) -> None:
         self.told.append(("reload",))
 
