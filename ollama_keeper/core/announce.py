@@ -242,7 +242,8 @@ _DEGRADED_HINTS: dict[StateReason, str] = {
     Reason.ON_CPU: "loaded without the GPU; if others use it, unload and load this one again, else restart Ollama",
     Reason.PARTLY_ON_CPU: "part of it is in main memory; free GPU memory, then: ollama stop MODEL",
     Reason.OTHER_CONTEXT: "a client loaded it so; the keeper does not reload a model that is in use",
-    Reason.OTHER_DIGEST: "pulled anew since it was loaded; the new weights come with its next load: ollama stop MODEL",
+    Reason.OTHER_DIGEST: "pulled anew since it was loaded; the next load of this name brings the new weights in, and the "
+    "old ones stay beside them until they are evicted or Ollama restarts; repair: reload loads them when it is idle",
 }
 _REFUSED_HINTS: dict[StateReason, str] = {
     Reason.CLOUD_MODEL: "it runs on ollama.com: nothing of it can be kept resident here",

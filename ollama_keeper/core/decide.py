@@ -16,7 +16,7 @@ from ollama_keeper.core.probes import probe_due, probe_request
 from ollama_keeper.core.reasons import ServerState
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.release import release
-from ollama_keeper.core.repair import repair
+from ollama_keeper.core.repair import repair, same_weights
 from ollama_keeper.core.requests import keep_request, ping_request, takeover_options
 from ollama_keeper.core.versions import fast_path
 from ollama_keeper.core.wishes import not_to_be_kept
@@ -74,15 +74,18 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
        pinned. Refused, missing, or left alone after two reloads of ours: nothing.
     3. A load of ours is open: no re-pin; no ping beside a young one (CONTRACT 1).
     4. Not listed: nothing here; `next_load` decides.
-    5. Listed, other weights pulled: nothing; a ping would load the new ones beside (OLLAMA.md 5).
+    5. Listed, pulled anew: no ping, which might load the new weights beside (OLLAMA.md 5); with `repair: reload` an
+       unload, where the weights are the same; else `next_load` decides.
     6. Ours by record, and to be repaired: idle test, then an unload. Its time shortened: idle test, then re-pin. Never
        on a past expiry, which is somebody's stop.
     7. Ours: a ping when due, for a lease at half of its time; a probe when due, after the idle test.
     8. A client's: watched; once nobody uses it, taken over after the idle test.
     """
-    held = _not_now(model, memory, now)  # (1) (2) (3) (4) (5)
+    held = _not_now(model, memory, now)  # (1) (2) (3) (4)
     if held is not None:
         return Decision(Act.NOTHING, held)
+    if pulled_anew(model):  # (5)
+        return _pulled_anew(model, memory, now)
     if memory.is_leaving(model) or not_to_be_kept(model, memory, now):  # (2)
         return _give_back(model, memory, now)
     match claim(model, memory, now):
@@ -113,9 +116,15 @@ def _not_now(model: ModelMemory, memory: ServerMemory, now: Instant) -> Why | No
         return Why.OLD_SERVER
     if _beside_load(model, memory, now):
         return Why.BEHIND_LOAD
-    if model.listed is None:
-        return Why.NOT_LISTED
-    return Why.OTHER_DIGEST if pulled_anew(model) else None
+    return Why.NOT_LISTED if model.listed is None else None
+
+
+def _pulled_anew(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
+    """No idle test here, for its ping would reload; an unload hangs nothing, and waits for whoever uses the model."""
+    unload = repair(model, memory, now) if same_weights(model, memory) and not model.unloading else None
+    if unload is None or not_to_be_kept(model, memory, now):
+        return Decision(Act.NOTHING, Why.OTHER_DIGEST)
+    return Decision(Act.UNLOAD, Why.REPAIR, unload)
 
 
 def _give_back(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:

@@ -41,7 +41,8 @@ def fold_opened(memory: ServerMemory, fact: Opened, now: Instant) -> Folded:
     memory = replace(memory, open=(*memory.open, load))
     if request.send is not Send.WARM:
         return memory, ()
-    memory = memory.with_model(replace(model, told=(State.LOADING, fact.cause)))
+    repaired = now if load.listed else model.repaired
+    memory = memory.with_model(replace(model, told=(State.LOADING, fact.cause), repaired=repaired))
     started = WarmStarted(
         server=memory.server, model=model.model, state=State.LOADING, cause=fact.cause, attempt=model.failures + 1
     )

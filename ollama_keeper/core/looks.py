@@ -278,6 +278,8 @@ def _settled(
     returned = model.returned
     if gone is not None:
         returned = Return(By.KEEPER, pending.cause or gone.cause, now.since(gone.at), pending.took_s)
+    elif request.send is Send.WARM:
+        returned = Return(By.KEEPER, pending.cause, load_s=pending.took_s)
     after = replace(model, pending=None, given_back=False, departure=None, returned=returned)
     sent = replace(record, lease_s=lease_of(request))
     if request.send is Send.WARM and not as_set(sent, listed, scene.before.remaining_s(listed, now)):

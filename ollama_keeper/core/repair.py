@@ -1,13 +1,14 @@
 """`repair: reload`: loading a degraded model anew, and freeing a scheduler that hangs; seldom, and never into a user.
 
 Both unload one idle model of ours: what is wrong with its place or its options is settled only by a load (OLLAMA.md 9).
+Where other weights were pulled under its name, that name unloads nothing any more: the new ones are loaded (5).
 """
 
 from ollama_keeper.core.facts import LoadRequest
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, REPAIR_IDLE_S
-from ollama_keeper.core.ownership import Claim, claim
+from ollama_keeper.core.ownership import Claim, claim, pulled_anew
 from ollama_keeper.core.policy import Repair
 from ollama_keeper.core.reasons import Reason
 from ollama_keeper.core.requests import unload_request
@@ -21,6 +22,26 @@ def repair(model: ModelMemory, memory: ServerMemory, now: Instant) -> LoadReques
     if model.policy.repair is not Repair.RELOAD or claim(model, memory, now) is not Claim.OURS:
         return None
     return unload_request(model) if _hangs(model, memory, now) or _degraded(model, memory, now) else None
+
+
+def refresh_due(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    """Whether a listed model is to be loaded as it was pulled anew: other weights, which only a load brings in.
+
+    The old ones stay beside them until they are evicted: they can be addressed no more.
+    """
+    asked = model.policy.repair is Repair.RELOAD and claim(model, memory, now) is Claim.OURS
+    other = asked and pulled_anew(model) and same_weights(model, memory) is False
+    return other and _degraded(model, memory, now)
+
+
+def same_weights(model: ModelMemory, memory: ServerMemory) -> bool | None:
+    """Whether what was pulled anew runs the weights that are loaded, so that its name still unloads them.
+
+    None where that is not known, as after a restart of the keeper; then nothing is sent.
+    """
+    loaded = dict(memory.weights).get(model.listed.digest) if model.listed else None
+    pulled = model.shown.weights if model.shown and model.asked_digest == model.pulled else None
+    return None if loaded is None or pulled is None else loaded == pulled
 
 
 def _degraded(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:

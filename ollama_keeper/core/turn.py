@@ -6,6 +6,7 @@ from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.pace import to_describe
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.refusals import refusal
+from ollama_keeper.core.repair import refresh_due
 from ollama_keeper.core.wishes import ahead_s, not_to_be_kept
 
 
@@ -18,7 +19,8 @@ def next_load(memory: ServerMemory, now: Instant) -> str | None:
         return None
     if to_describe(memory, now) is not None:  # a guest may be one of ours under another name
         return None
-    ready = (model for model in memory.models if wants_load(model, memory) and not holds(model, memory, now))
+    due = (model for model in memory.models if wants_load(model, memory) or refresh_due(model, memory, now))
+    ready = (model for model in due if not holds(model, memory, now))
     return next((model.model for model in ready if not not_to_be_kept(model, memory, now)), None)
 
 

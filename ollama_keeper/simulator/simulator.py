@@ -269,6 +269,12 @@ class Simulator(Server):
         changed = replace(old, digest=_marked(old.digest, mark), blob=_marked(old.blob, mark), modified_at=self.wall())
         self.store(*(changed if other is old else other for other in self.state.models))
 
+    def remodel(self, model: str) -> None:
+        """The name now means another manifest of the same weights, as after a new template."""
+        old = self._stored(model)
+        changed = replace(old, digest=_marked(old.digest, f"{self.wall():x}"), modified_at=self.wall())
+        self.store(*(changed if other is old else other for other in self.state.models))
+
     def alias(self, model: str, name: str, *, parameters: Mapping[str, int] | None = None) -> None:
         """Another name for the same weights; with parameters, a Modelfile made from it."""
         old = self._stored(model)

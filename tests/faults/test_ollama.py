@@ -101,6 +101,29 @@ async def test_fault_C4_pulled_anew(sim: Simulator) -> None:
     assert len(sim.history.loads()) == 1
 
 
+async def test_fault_C4_pulled_anew_and_loaded_as_asked_for(sim: Simulator) -> None:
+    """The old weights can be addressed no more: they stay beside the new ones until something evicts them."""
+    async with facing(sim, wanted(QWEN, repair=Repair.RELOAD), LLAMA, heal_s=320) as keeper:
+        began = now()
+        sim.repull(QWEN)
+        await asyncio.sleep(2 * HOUR_S)
+        assert keeper.state(QWEN) == "ready"
+        assert keeper.last("model.degraded").reason == "other_digest"
+    assert warms(sim, began) == [QWEN]
+    assert len(sim.history.loads()) == 3
+
+
+async def test_fault_C4_only_the_parameters_are_new(sim: Simulator) -> None:
+    async with facing(sim, wanted(QWEN, repair=Repair.RELOAD), heal_s=320) as keeper:
+        began = now()
+        sim.remodel(QWEN)
+        await asyncio.sleep(2 * HOUR_S)
+        assert keeper.state(QWEN) == "ready"
+        assert keeper.last("model.degraded").reason == "other_digest"
+    assert warms(sim, began) == [QWEN]
+    assert [unload.cause for unload in sim.history.all_unloads] == ["unload"]
+
+
 # --- C5, C6: out of memory --------------------------------------------------------------------------------------------
 
 
