@@ -24,6 +24,7 @@ from ollama_keeper.commands.start import (
 from ollama_keeper.commands.surface import AddressTaken, pages_of
 from ollama_keeper.config import Config, load
 from ollama_keeper.config.watch import FileWatch
+from ollama_keeper.core.changes import Change
 from ollama_keeper.daemon import Broken, Daemon, Parts
 from ollama_keeper.errors import ConfigError
 from ollama_keeper.ollama.resolver import resolve_aside
@@ -65,10 +66,11 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     resolve_aside(asyncio.get_running_loop())
     reports = Reports(log)
     clock = SystemClock()
-    store = open_store(config.state_dir, report=lambda change: reports.take(change, clock.now().wall))
+    tell = partial(_tell, reports, clock)
+    store = open_store(config.state_dir, report=tell)
     watch = FileWatch(config.path) if config.path else None
     try:
-        pages = tuple(pages_of(config.web, clock, failed=lambda change: reports.take(change, clock.now().wall)))
+        pages = tuple(pages_of(config.web, clock, source=config.source, tell=tell))
     except AddressTaken as taken:
         click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
         return EXIT_SOME_NOT
@@ -85,6 +87,10 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     finally:
         store.close(FLUSH_S)
     return code
+
+
+def _tell(reports: Reports, clock: SystemClock, change: Change) -> None:
+    reports.take(change, clock.now().wall)
 
 
 def _take_signals(daemon: Daemon, log: Log) -> None:

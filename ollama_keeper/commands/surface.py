@@ -5,34 +5,54 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import click
+
 from ollama_keeper.clock import Clock
 from ollama_keeper.config.effective import WebSettings
-from ollama_keeper.core.changes import WebFailed
+from ollama_keeper.core.changes import Change, WebFailed
 from ollama_keeper.daemon.parts import Desk, Page
-from ollama_keeper.web.sockets import control_socket, listening, removed
+from ollama_keeper.web.sockets import Control, control, listening, removed
+
+Tell = Callable[[Change], None]
 
 
 class AddressTaken(Exception):
     """An address that the operator chose cannot be listened on."""
 
 
-def pages_of(settings: WebSettings, clock: Clock, *, failed: Callable[[WebFailed], None]) -> Iterator[tuple[str, Page]]:
-    """What the daemon is to serve, each with its address; what cannot be bound is told to `failed`, and left out.
+def pages_of(settings: WebSettings, clock: Clock, *, source: str | None, tell: Tell) -> Iterator[tuple[str, Page]]:
+    """What the daemon is to serve, each with its address; what cannot be bound is told to `tell`, and left out.
+
+    Args:
+        source: the configuration's file, for the message of a bad token.
 
     Raises:
         AddressTaken: that address was chosen, so that going on without it would be no good.
+        ConfigError: the token of commands over TCP cannot be used.
     """
+    token = _token(settings, source or "configuration")
     if settings.listen is not None:
-        bound = _bound(settings, failed)
+        bound = _bound(settings, tell)
         if bound is not None:
-            yield settings.listen, partial(_serve_status, settings, clock, bound)
-    if settings.socket is not None and hasattr(socket, "AF_UNIX"):
-        control = _control(settings.socket, failed)
-        if control is not None:
-            yield str(settings.socket), partial(_serve_control, settings.socket, control)
+            yield settings.listen, partial(_serve_status, settings, clock, bound, token, tell)
+    if settings.socket is not None:
+        taken = _control(settings.socket, tell)
+        if taken is not None:
+            yield str(settings.socket), partial(_serve_control, taken, clock, tell)
 
 
-def _bound(settings: WebSettings, failed: Callable[[WebFailed], None]) -> socket.socket | None:
+def _token(settings: WebSettings, source: str) -> bytes | None:
+    if settings.token_file is None:
+        return None
+    from ollama_keeper.web.token import control_token, read_by_others
+
+    token = control_token(settings.token_file, source)
+    if read_by_others(settings.token_file):
+        click.echo(f"ollama-keeper: everybody on this machine can read {settings.token_file}; chmod 600 it", err=True)
+    return token
+
+
+def _bound(settings: WebSettings, tell: Tell) -> socket.socket | None:
     address = settings.listen or ""
     host, _, port = address.rpartition(":")
     try:
@@ -42,32 +62,41 @@ def _bound(settings: WebSettings, failed: Callable[[WebFailed], None]) -> socket
         if settings.chosen:
             msg = f"{address} cannot be listened on: {why}"
             raise AddressTaken(msg) from None
-        failed(WebFailed(address=address, hint=f"{why}; going on without it"))
+        tell(WebFailed(address=address, hint=f"{why}; going on without it"))
         return None
 
 
-def _control(path: Path, failed: Callable[[WebFailed], None]) -> socket.socket | None:
+def _control(path: Path, tell: Tell) -> Control | None:
     try:
-        return control_socket(path)
+        return control(path)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        failed(WebFailed(address=str(path), hint=f"{why}; pause, resume and reload will not reach this daemon"))
+        tell(WebFailed(address=str(path), hint=f"{why}; pause, resume and reload will not reach this daemon"))
         return None
 
 
-async def _serve_status(settings: WebSettings, clock: Clock, bound: socket.socket, desk: Desk) -> None:
+async def _serve_status(  # noqa: PLR0913 - a page is all of these, and the desk
+    settings: WebSettings, clock: Clock, bound: socket.socket, token: bytes | None, tell: Tell, desk: Desk
+) -> None:
     from ollama_keeper.web.app import web_app
+    from ollama_keeper.web.control import command_routes
+    from ollama_keeper.web.gate import Gate
     from ollama_keeper.web.hosts import Hosts
     from ollama_keeper.web.serving import serve
 
     hosts = Hosts((settings.listen or "").rpartition(":")[0], settings.allowed_hosts)
+    gate = None if token is None else Gate(token, now=clock.now, tell=tell)
+    more = [] if gate is None else command_routes(desk, below="/control")
+    app = web_app(lambda: tuple(server.memory for server in desk.servers), clock.now, hosts, more=more, gate=gate)
     with bound:
-        await serve(web_app(lambda: tuple(server.memory for server in desk.servers), clock.now, hosts), bound)
+        await serve(app, bound)
 
 
-async def _serve_control(path: Path, bound: socket.socket, desk: Desk) -> None:
+async def _serve_control(taken: Control, clock: Clock, tell: Tell, desk: Desk) -> None:
     from ollama_keeper.web.control import control_app
+    from ollama_keeper.web.gate import Gate
     from ollama_keeper.web.serving import serve
 
-    with bound, removed(path):
-        await serve(control_app(desk), bound)
+    gate = None if taken.token is None else Gate(taken.token.encode(), now=clock.now, tell=tell)
+    with taken.bound, removed(taken):
+        await serve(control_app(desk, gate), taken.bound)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ollama_keeper.config import places
 from ollama_keeper.config.effective import Config, LogSettings, Server, WebSettings
+from ollama_keeper.config.layer import Path as KeyPath
 from ollama_keeper.config.layer import Place
 from ollama_keeper.config.merged import Merged
 from ollama_keeper.config.servers import find_sites
@@ -31,6 +32,7 @@ def assembled(
         allowed_hosts=tuple(settings.web.allowed_hosts),
         chosen=listen_is_chosen,
         socket=_socket(merged, environ),
+        token_file=_file(merged, ("web", "token_file"), settings.web.token_file, environ),
     )
     return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path, web), mistakes
 
@@ -53,6 +55,10 @@ def _socket(merged: Merged, environ: Mapping[str, str]) -> Path | None:
         text = merged.settings.web.socket
         return places.expanded(text, merged.folder_of(("web", "socket")), environ) if text else None
     return places.control_socket(environ, _state_dir(merged, environ))
+
+
+def _file(merged: Merged, key: KeyPath, text: str | None, environ: Mapping[str, str]) -> Path | None:
+    return places.expanded(text, merged.folder_of(key), environ) if text else None
 
 
 def _state_dir(merged: Merged, environ: Mapping[str, str]) -> Path | None:

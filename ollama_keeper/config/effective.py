@@ -1,14 +1,17 @@
 """The configuration in effect, as the rest of the program reads it: checked, merged, nothing of files or flags."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ollama_keeper.core.address import Address
+from ollama_keeper.core.alert_rules import REPEAT_S, Rules
 from ollama_keeper.core.policy import Budget, Policy
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
+Language: TypeAlias = Literal["en", "zh"]
+SinkType: TypeAlias = Literal["webhook", "feishu", "lark", "wecom", "dingtalk", "apprise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,48 @@ class LogSettings:
 class WebSettings:
     """Where the status surface listens: `listen` is HOST:PORT, or None; `chosen` by the operator, not by default.
 
-    `socket` takes commands; None takes none.
+    `socket` takes commands; None takes none. `token_file` holds the token with which they are taken over TCP too.
     """
 
     listen: str | None = "127.0.0.1:11480"
     allowed_hosts: tuple[str, ...] = ()
     chosen: bool = False
     socket: Path | None = None
+    token_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSettings:
+    """Where alerts are sent.
+
+    Attributes:
+        url_file, secret_file: files with one line each, read anew for each message.
+        template: the text of a message; None for ours.
+    """
+
+    name: str
+    type: SinkType
+    url_file: Path
+    secret_file: Path | None = None
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """What is told of, when, and to whom.
+
+    Attributes:
+        repeat_s, heartbeat_every_s: seconds.
+        heartbeat_url_file: a URL that is called only when all is well; None calls none.
+    """
+
+    sinks: tuple[SinkSettings, ...] = ()
+    rules: Rules = field(default_factory=Rules)
+    repeat_s: float = REPEAT_S
+    send_resolved: bool = True
+    language: Language = "en"
+    heartbeat_url_file: Path | None = None
+    heartbeat_every_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +96,7 @@ class Config:
     log: LogSettings
     path: Path | None
     web: WebSettings = WebSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @property
     def source(self) -> str | None:

@@ -15,9 +15,9 @@ from ollama_keeper.config.effective import LogFormat, LogLevel
 from ollama_keeper.config.hours import days as days_of
 from ollama_keeper.config.hours import hours as hours_of
 from ollama_keeper.config.hours import zone
-from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, Release, Repair
+from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, PullRule, Release, Repair
 
-NOT_YET = frozenset({"metrics", "alerts", "pull"})
+NOT_YET = frozenset({"metrics", "alerts"})
 """Keys of later versions: whoever writes one is told so, and not given a wrong neighbour."""
 
 _DURATION = {"type": "string", "examples": ["90s", "5m", "1h30m"]}
@@ -184,6 +184,9 @@ class ModelDefaults(Table):
     repair: Annotated[Repair, BeforeValidator(values.one_of(*Repair)), _text(*Repair)] = _key(
         "none", "reload: a degraded model of ours is loaded anew, once an hour at most, when nobody uses it"
     )
+    pull: Annotated[PullRule, BeforeValidator(values.one_of(*PullRule)), _text(*PullRule)] = _key(
+        "never", "if_missing: a model that is not there is pulled, one at a time, and then loaded; never a newer one"
+    )
     probe: Probe = _key({}, "proof by one generated token that it answers. Any of")
 
 
@@ -221,10 +224,14 @@ class Web(Table):
     """The status surface: /livez, /readyz, /readyz/MODEL and /status."""
 
     listen: Annotated[str | None, BeforeValidator(values.listen_or_off), _text()] = _key(
-        "127.0.0.1:11480", "HOST:PORT to answer on, or off; it only reads"
+        "127.0.0.1:11480", "HOST:PORT to answer on, or off; without a token_file it only reads"
     )
     socket: PathOrOff = _unset(
         "the unix socket, mode 0600, that pause, resume and reload use; or off", "/run/ollama-keeper/control.sock"
+    )
+    token_file: Path | None = _unset(
+        "a file with a token (128 bits or more); with it HTTP takes pause, resume, warm and reload too",
+        "/etc/ollama-keeper/control-token",
     )
     allowed_hosts: Annotated[list[str], BeforeValidator(values.hosts)] = _key(
         [], "further names that it may be asked by, beside loopback and the address listened on"

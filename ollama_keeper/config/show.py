@@ -41,11 +41,7 @@ def show(config: Config) -> str:
         "models": [_model(policy, servers, of=len(config.servers)) for policy, servers in _wanted(config)],
         "shutdown_grace": config_duration(config.shutdown_grace_s),
         "state_dir": str(config.state_dir) if config.state_dir else "off",
-        "web": {
-            "listen": config.web.listen or "off",
-            "socket": str(config.web.socket or "off"),
-            "allowed_hosts": list(config.web.allowed_hosts),
-        },
+        "web": _web(config.web),
         "log": {"level": config.log.level, "format": config.log.format},
     }
     source = f"# from {config.path}" if config.path else "# from defaults, variables and flags, without a file"
@@ -127,7 +123,9 @@ def _server(server: Server) -> dict[str, Any]:
 
 
 def _web(web: WebSettings) -> dict[str, Any]:
-    return {"listen": web.listen or "off", "socket": str(web.socket or "off"), "allowed_hosts": list(web.allowed_hosts)}
+    token = {"token_file": str(web.token_file)} if web.token_file else {}
+    socket = str(web.socket or "off")
+    return {"listen": web.listen or "off", "socket": socket, **token, "allowed_hosts": list(web.allowed_hosts)}
 
 
 def _budget(budget: Budget | None) -> dict[str, Any]:
@@ -156,6 +154,7 @@ def _model(policy: Policy, servers: list[str], *, of: int) -> dict[str, Any]:
         "release": policy.release.value,
         "active": [written(window) for window in policy.active],
         "repair": policy.repair.value,
+        "pull": policy.pull.value,
         "probe": {
             "every": "off" if policy.probe_every_s is None else config_duration(policy.probe_every_s),
             "timeout": config_duration(policy.probe_timeout_s),

@@ -10,7 +10,7 @@ from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar, dataclass_transform
 
-from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, Reloaded, State, Undelivered
+from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, Reloaded, State, Undelivered, Unpulled
 
 Level = Literal["debug", "info", "warning", "error"]
 FIRST = ("server", "model", "state", "reason", "cause", "hint")
@@ -41,7 +41,7 @@ class Change:
     server: str | None = None
     model: str | None = None
     state: State | None = None
-    reason: Reason | Cause | Failure | Reloaded | Undelivered | None = None
+    reason: Reason | Cause | Failure | Reloaded | Undelivered | Unpulled | None = None
     cause: Cause | None = None
     hint: str | None = None
 
@@ -139,6 +139,14 @@ class WebFailed(Change):
     event: ClassVar[str] = "web.failed"
     severity: ClassVar[Level] = "warning"
     address: str
+
+
+@record
+class ControlRefused(Change):
+    event: ClassVar[str] = "control.refused"
+    severity: ClassVar[Level] = "warning"
+    address: str
+    failures: int
 
 
 @record
@@ -404,6 +412,35 @@ class BreakerClosed(Change):
     event: ClassVar[str] = "breaker.closed"
     open_s: float
     failures: int
+
+
+@record
+class PullStarted(Change):
+    event: ClassVar[str] = "pull.started"
+    completed_bytes: int | None = None
+    total_bytes: int | None = None
+
+
+@record
+class PullProgress(Change):
+    event: ClassVar[str] = "pull.progress"
+    completed_bytes: int
+    total_bytes: int
+
+
+@record
+class PullFinished(Change):
+    event: ClassVar[str] = "pull.finished"
+    completed_bytes: int | None = None
+    total_bytes: int | None = None
+
+
+@record
+class PullFailed(Change):
+    event: ClassVar[str] = "pull.failed"
+    severity: ClassVar[Level] = "error"
+    completed_bytes: int | None = None
+    total_bytes: int | None = None
 
 
 @record

@@ -67,6 +67,10 @@ def _web(change: of.WebFailed) -> str:
     return f"nothing is answered on {change.address}"
 
 
+def _control(change: of.ControlRefused) -> str:
+    return _with(f"a command from {change.address} had no good token", f"{number(change.failures, 'failure')} so far")
+
+
 def _rejected(change: of.ConfigRejected) -> str:
     place = ":".join(str(part) for part in (change.path, change.line, change.column) if part is not None)
     return _with("the new configuration is not used", place, change.key)
@@ -359,6 +363,29 @@ def _given_up(change: of.NotificationFailed) -> str:
     return _with(f"{change.sink} did not take a message", change.reason and why(change.reason), tries)
 
 
+def _pull_started(change: of.PullStarted) -> str:
+    return _with(f"pulling {_who(change)}", _come(change) and f"{_come(change)} are there")
+
+
+def _pull_progress(change: of.PullProgress) -> str:
+    return f"pulling {_who(change)}: {_come(change)}"
+
+
+def _pull_finished(change: of.PullFinished) -> str:
+    return _with(f"{_who(change)} is pulled", _come(change))
+
+
+def _pull_failed(change: of.PullFailed) -> str:
+    return _with(f"{_who(change)} could not be pulled", why(change.reason), _come(change))
+
+
+def _come(change: of.PullStarted | of.PullProgress | of.PullFinished | of.PullFailed) -> str | None:
+    """`43 % of 4.9 GiB`; None where nothing is known yet."""
+    if change.completed_bytes is None or not change.total_bytes:
+        return None
+    return f"{100 * change.completed_bytes // change.total_bytes} % of {show_size(change.total_bytes)}"
+
+
 def _spoken(state: str) -> str:
     return state.replace("_", " ")
 
@@ -371,6 +398,7 @@ SENTENCES: dict[type[Change], Callable[[Any], str]] = {
     of.ConfigLoaded: _config,
     of.ConfigRejected: _rejected,
     of.WebFailed: _web,
+    of.ControlRefused: _control,
     of.ServerWaiting: _waiting,
     of.ServerUp: _up,
     of.ServerBusy: _busy,
@@ -405,6 +433,10 @@ SENTENCES: dict[type[Change], Callable[[Any], str]] = {
     of.CheckFailed: _check_failed,
     of.BreakerOpened: _breaker_opened,
     of.BreakerClosed: _breaker_closed,
+    of.PullStarted: _pull_started,
+    of.PullProgress: _pull_progress,
+    of.PullFinished: _pull_finished,
+    of.PullFailed: _pull_failed,
     of.AlertFiring: _alert,
     of.AlertResolved: _over,
     of.NotificationSent: _sent,

@@ -1,7 +1,7 @@
 """The routes: `/livez`, `/readyz`, `/readyz/MODEL` and `/status`, answered from memory."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 
@@ -10,13 +10,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.readiness import Unready, unready, unready_of
 from ollama_keeper.core.view import VERSION, ModelRow, Status, document, model_rows, server_row
 from ollama_keeper.web.answers import Json, no, problem
-from ollama_keeper.web.guard import App, Guard
+from ollama_keeper.web.control import BadCommand, refused
+from ollama_keeper.web.gate import Gate
+from ollama_keeper.web.guard import Guard
 from ollama_keeper.web.hosts import Hosts
 
 Memories = Callable[[], Iterable[ServerMemory]]
@@ -60,8 +63,15 @@ class Routes:
         return Json(document(Status(VERSION, tuple(map(server_row, memories)), tuple(rows))))
 
 
-def web_app(memories: Memories, now: Now, hosts: Hosts) -> App:
-    """The ASGI app."""
+def web_app(
+    memories: Memories, now: Now, hosts: Hosts, *, more: Sequence[Route] = (), gate: Gate | None = None
+) -> ASGIApp:
+    """The ASGI app.
+
+    Args:
+        more: routes beside those of `Routes`.
+        gate: lets commands through to those of `more` that take them.
+    """
     routes = Routes(memories, now)
     inner = Starlette(
         routes=[
@@ -69,11 +79,12 @@ def web_app(memories: Memories, now: Now, hosts: Hosts) -> App:
             Route("/readyz", routes.readyz),
             Route("/readyz/{model:path}", routes.readyz_of),
             Route("/status", routes.status),
+            *more,
         ],
-        exception_handlers={HTTPException: _refused, Exception: _broken},
+        exception_handlers={HTTPException: _refused, BadCommand: refused, Exception: _broken},
     )
     inner.router.redirect_slashes = False  # a redirect would repeat the Host of a stranger
-    return Guard(inner, hosts)
+    return Guard(inner, hosts, gate)
 
 
 def _readiness(models: tuple[Unready, ...]) -> Json:

@@ -1,10 +1,12 @@
-"""Asks a running daemon over its unix socket, with the standard library alone."""
+"""Asks a running daemon over its unix socket, or its loopback listener, with the standard library alone."""
 
 import json
 import socket
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+
+from ollama_keeper.web.sockets import LOOPBACK, written
 
 TIMEOUT_S = 10.0
 
@@ -38,9 +40,9 @@ def ask(path: Path, command: str, body: dict[str, object]) -> dict[str, Any]:
         NoDaemon: nobody listens there, or it may not be opened.
         Said: the command was refused.
     """
-    connection = _Unix(path)
+    connection, headers = _reached(path)
     try:
-        connection.request("POST", f"/{command}", json.dumps(body), {"Content-Type": "application/json"})
+        connection.request("POST", f"/{command}", json.dumps(body), headers)
         response = connection.getresponse()
         answer = json.loads(response.read())
     except (OSError, HTTPException, ValueError) as error:
@@ -51,3 +53,13 @@ def ask(path: Path, command: str, body: dict[str, object]) -> dict[str, Any]:
         raise Said(answer.get("error", f"HTTP {response.status}"))
     found: dict[str, Any] = answer
     return found
+
+
+def _reached(path: Path) -> tuple[HTTPConnection, dict[str, str]]:
+    """A connection to the daemon, and what each request carries."""
+    headers = {"Content-Type": "application/json", "X-Ollama-Keeper": "1"}
+    found = written(path) if path.is_file() else None
+    if found is None:
+        return _Unix(path), headers
+    port, token = found
+    return HTTPConnection(LOOPBACK, port, timeout=TIMEOUT_S), {**headers, "Authorization": f"Bearer {token}"}

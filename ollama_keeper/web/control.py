@@ -1,7 +1,7 @@
-"""Commands to a running daemon, over a unix socket that only its own user can open: pause, resume, reload.
+"""Commands to a running daemon: pause, resume, warm, reload; over its own socket, or over TCP behind the gate.
 
-`POST /pause` and `/resume` take a JSON object with `models` (all where empty) and `by`; a pause also `for_s`, `note`
-and `unload`. The answer names the models that were meant, and the names that mean none.
+Each is a `POST` of a JSON object with `models` (all where empty) and, of a pause or resume, `by`; a pause also takes
+`for_s`, `note` and `unload`. The answer names the models that were meant, and the names that mean none.
 """
 
 import json
@@ -12,11 +12,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ollama_keeper.web.answers import Json, problem
 from ollama_keeper.web.commanded import Commanded, Meant
+from ollama_keeper.web.gate import LARGEST_BODY, Gate, Gated
 
-LARGEST_BODY = 64 * 1024
 LONGEST_S = 366 * 86_400.0
 LONGEST_NOTE = 200
 
@@ -58,18 +59,17 @@ class Desk:
         return Json({"asked": True})
 
 
-def control_app(daemon: Commanded) -> Starlette:
-    """The ASGI app of the socket."""
+def control_app(daemon: Commanded, gate: Gate | None = None) -> ASGIApp:
+    """The ASGI app of the socket; where others can reach it, behind a gate."""
+    app = Starlette(routes=command_routes(daemon), exception_handlers={BadCommand: refused})
+    return app if gate is None else Gated(app, gate)
+
+
+def command_routes(daemon: Commanded, *, below: str = "") -> list[Route]:
+    """A route a command, each below a path; `BadCommand` is theirs to be answered by `refused`."""
     desk = Desk(daemon)
-    return Starlette(
-        routes=[
-            Route("/pause", desk.pause, methods=["POST"]),
-            Route("/resume", desk.resume, methods=["POST"]),
-            Route("/warm", desk.warm, methods=["POST"]),
-            Route("/reload", desk.reload, methods=["POST"]),
-        ],
-        exception_handlers={BadCommand: _refused},
-    )
+    commands = {"pause": desk.pause, "resume": desk.resume, "warm": desk.warm, "reload": desk.reload}
+    return [Route(f"{below}/{name}", command, methods=["POST"]) for name, command in commands.items()]
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -115,7 +115,8 @@ def _seconds(body: dict[str, Any]) -> float | None:
     return float(seconds)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def refused(_: Request, error: Exception) -> Response:
+    """The answer to a `BadCommand`."""
     return problem(400, str(error))
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ollama_keeper.web.connection import LimitedConnection
-from ollama_keeper.web.guard import App
 
 CLOSE_S = 1.0
 
@@ -39,7 +39,7 @@ class _Embedded(uvicorn.Server):
         self._ending.set()
 
 
-async def serve(app: App, bound: socket.socket) -> None:
+async def serve(app: ASGIApp, bound: socket.socket) -> None:
     """Answers until cancelled, then closes within a second."""
     server = _Embedded(_settings(app))
     task = asyncio.ensure_future(server.serve(sockets=[bound]))
@@ -51,7 +51,7 @@ async def serve(app: App, bound: socket.socket) -> None:
             await asyncio.wait_for(task, 2 * CLOSE_S)
 
 
-def _settings(app: App) -> uvicorn.Config:
+def _settings(app: ASGIApp) -> uvicorn.Config:
     kind: Any = LimitedConnection
     return uvicorn.Config(
         app,

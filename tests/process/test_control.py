@@ -1,11 +1,14 @@
 """Commands to a running keeper, over its socket."""
 
+import json
 import stat
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from tests.kit.proc import Child, Simulated, World, wait_for
+from tests.kit.proc import Child, Simulated, World, free_port, wait_for
 
 pytestmark = pytest.mark.process
 MODEL = "qwen3:8b"
@@ -64,3 +67,45 @@ def test_a_socket_that_was_left_behind_is_taken_over(world: World, server: Simul
     second = started(world, server, control)
     assert world.do("reload", OLLAMA_KEEPER_WEB__SOCKET=str(control)).code == 0
     second.close()
+
+
+def test_with_a_token_commands_are_taken_over_tcp_and_the_token_is_in_no_output(
+    world: World, server: Simulated, tmp_path: Path
+) -> None:
+    address, token = f"127.0.0.1:{free_port()}", "4f1c0a86e2b97d355c8e0f6a1b3d7942"
+    file = tmp_path / "token"
+    file.write_text(f"{token}\n")
+    file.chmod(0o644)
+    variables = {"OLLAMA_KEEPER_WEB__LISTEN": address, "OLLAMA_KEEPER_WEB__TOKEN_FILE": str(file)}
+    keeper = world.run(MODEL, "--ollama", server.url, "--interval", "1s", **variables)
+    keeper.until("model.ready")
+    assert commanded(address, token, "pause", {"models": [MODEL], "by": "home", "unload": True}) == {
+        "models": [MODEL],
+        "unknown": [],
+    }
+    assert keeper.until("model.paused")["by"] == "home"
+    keeper.until("model.released")
+    commanded(address, token, "resume", {})
+    keeper.until("model.ready")
+    with pytest.raises(HTTPError, match="401"):
+        commanded(address, "wrong", "resume", {})
+    assert keeper.until("control.refused")["failures"] == 1
+    assert "everybody on this machine can read" in keeper.errors
+    assert token not in json.dumps(keeper.events) + keeper.errors
+    keeper.close()
+
+
+def test_a_token_that_can_be_guessed_ends_the_start_with_78(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("hunter2")
+    done = world.do("run", MODEL, OLLAMA_KEEPER_WEB__TOKEN_FILE=str(file))
+    assert done.code == 78
+    assert "web.token_file: the token in" in done.err
+    assert "hunter2" not in done.err
+
+
+def commanded(address: str, token: str, command: str, body: dict[str, object]) -> object:
+    headers = {"Authorization": f"Bearer {token}", "X-Ollama-Keeper": "1", "Content-Type": "application/json"}
+    request = Request(f"http://{address}/control/{command}", json.dumps(body).encode(), headers, method="POST")
+    with build_opener(ProxyHandler({})).open(request, timeout=5) as answer:
+        return json.load(answer)
