@@ -21,7 +21,7 @@ from ollama_keeper.commands.start import (
     complain,
     configuration,
 )
-from ollama_keeper.commands.surface import AddressTaken, pages_of
+from ollama_keeper.commands.surface import AddressTaken, Given, pages_of
 from ollama_keeper.config import Config, load
 from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.core.changes import Change
@@ -70,7 +70,7 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     store = open_store(config.state_dir, report=tell)
     watch = FileWatch(config.path) if config.path else None
     try:
-        pages = tuple(pages_of(config.web, clock, source=config.source, tell=tell))
+        pages = tuple(pages_of(Given(config.web, config.source, clock, tell)))
     except AddressTaken as taken:
         click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
         return EXIT_SOME_NOT

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,25 +21,38 @@ class AddressTaken(Exception):
     """An address that the operator chose cannot be listened on."""
 
 
-def pages_of(settings: WebSettings, clock: Clock, *, source: str | None, tell: Tell) -> Iterator[tuple[str, Page]]:
-    """What the daemon is to serve, each with its address; what cannot be bound is told to `tell`, and left out.
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What every page is given beside the daemon.
 
-    Args:
+    Attributes:
         source: the configuration's file, for the message of a bad token.
+        tell: takes what goes wrong.
+    """
+
+    settings: WebSettings
+    source: str | None
+    clock: Clock
+    tell: Tell
+
+
+def pages_of(given: Given) -> Iterator[tuple[str, Page]]:
+    """What the daemon is to serve, each with its address; what cannot be bound is told, and left out.
 
     Raises:
         AddressTaken: that address was chosen, so that going on without it would be no good.
         ConfigError: the token of commands over TCP cannot be used.
     """
-    token = _token(settings, source or "configuration")
+    settings = given.settings
+    token = _token(settings, given.source or "configuration")
     if settings.listen is not None:
-        bound = _bound(settings, tell)
+        bound = _bound(settings, given.tell)
         if bound is not None:
-            yield settings.listen, partial(_serve_status, settings, clock, bound, token, tell)
+            yield settings.listen, partial(_serve_status, given, bound, token)
     if settings.socket is not None:
-        taken = _control(settings.socket, tell)
+        taken = _control(settings.socket, given.tell)
         if taken is not None:
-            yield str(settings.socket), partial(_serve_control, taken, clock, tell)
+            yield str(settings.socket), partial(_serve_control, given, taken)
 
 
 def _token(settings: WebSettings, source: str) -> bytes | None:
@@ -75,28 +89,27 @@ def _control(path: Path, tell: Tell) -> Control | None:
         return None
 
 
-async def _serve_status(  # noqa: PLR0913 - a page is all of these, and the desk
-    settings: WebSettings, clock: Clock, bound: socket.socket, token: bytes | None, tell: Tell, desk: Desk
-) -> None:
+async def _serve_status(given: Given, bound: socket.socket, token: bytes | None, desk: Desk) -> None:
     from ollama_keeper.web.app import web_app
     from ollama_keeper.web.control import command_routes
     from ollama_keeper.web.gate import Gate
     from ollama_keeper.web.hosts import Hosts
     from ollama_keeper.web.serving import serve
 
+    settings, now = given.settings, given.clock.now
     hosts = Hosts((settings.listen or "").rpartition(":")[0], settings.allowed_hosts)
-    gate = None if token is None else Gate(token, now=clock.now, tell=tell)
+    gate = None if token is None else Gate(token, now=now, tell=given.tell)
     more = [] if gate is None else command_routes(desk, below="/control")
-    app = web_app(lambda: tuple(server.memory for server in desk.servers), clock.now, hosts, more=more, gate=gate)
+    app = web_app(lambda: tuple(server.memory for server in desk.servers), now, hosts, more=more, gate=gate)
     with bound:
         await serve(app, bound)
 
 
-async def _serve_control(taken: Control, clock: Clock, tell: Tell, desk: Desk) -> None:
+async def _serve_control(given: Given, taken: Control, desk: Desk) -> None:
     from ollama_keeper.web.control import control_app
     from ollama_keeper.web.gate import Gate
     from ollama_keeper.web.serving import serve
 
-    gate = None if taken.token is None else Gate(taken.token.encode(), now=clock.now, tell=tell)
+    gate = None if taken.token is None else Gate(taken.token.encode(), now=given.clock.now, tell=given.tell)
     with taken.bound, removed(taken):
         await serve(control_app(desk, gate), taken.bound)

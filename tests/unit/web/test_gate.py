@@ -1,4 +1,4 @@
-"""Commands over TCP: who may give them, and what a stranger, a page of a stranger or a guesser is told (OPERATIONS 7)."""
+"""Commands over TCP: who may give them, and what a stranger, his page or a guesser is told (OPERATIONS 7)."""
 
 import asyncio
 from dataclasses import dataclass, field
