@@ -7,6 +7,7 @@ say what to send. Every task belongs to the group of `run`, and ends with it.
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from ollama_keeper.clock import Clock
@@ -29,6 +30,10 @@ from ollama_keeper.core.facts import (
     Probed,
     ProbeFailed,
     ProbeRequest,
+    PullEnded,
+    PullFailed,
+    PullOpened,
+    PullProgressed,
     Send,
     Shown,
     Tagged,
@@ -41,6 +46,7 @@ from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.numbers import RECHECK_S, SUSPECT_AFTER_S
 from ollama_keeper.core.pace import fresh_for_s, look_after_s, tags_due, to_describe
+from ollama_keeper.core.pulls import may_go_on, next_pull, next_try
 from ollama_keeper.core.reasons import Cause, Failure, ServerState
 from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.turn import next_hold_ends, next_load
@@ -48,6 +54,7 @@ from ollama_keeper.errors import OllamaError, Unreachable
 
 EDGES_EVERY_S = 0.5
 SHORTEST_WAIT_S = 0.001  # a hold may end within the rounding of its own end: without this the lane would spin
+PROGRESS_EVERY_S = 1.0  # a server tells each 60 ms how far a pull is
 IDLE_TEST_GAP_S = 0.02
 ANSWERED_GAP_S = (
     0.006  # the server updates expires_at up to 1.3 ms after its answer (OLLAMA.md 1); a user may come meanwhile
@@ -76,6 +83,10 @@ class Client(Protocol):
 
     async def load(self, request: LoadRequest) -> None:
         """A load-only request, however long it takes."""
+        ...
+
+    async def pull(self, model: str, report: Callable[[int, int], None]) -> PullEnded | PullFailed:
+        """`POST /api/pull`, however long it takes; `report` is told bytes, those that are there and all."""
         ...
 
     async def probe(self, request: ProbeRequest, seconds: float) -> float | None:
@@ -119,6 +130,8 @@ class Server:
         self._checking: set[str] = set()
         self._testing: set[str] = set()
         self._one_test = asyncio.Lock()
+        self._pulling: asyncio.Task[None] | None = None
+        self._progressed = -float("inf")
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -129,6 +142,12 @@ class Server:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch(), name=f"watch {self.memory.server}")
             group.create_task(self._serve_loads(), name=f"loads {self.memory.server}")
+            group.create_task(self._serve_pulls(), name=f"pulls {self.memory.server}")
+
+    def touch_from_now(self) -> None:
+        """Ends a dry run: what is due is sent from now on."""
+        self._dry_run = False
+        self._changed.set()
 
     def use(self, client: Client) -> None:
         """Asks by another client from now on; what is under way ends as it began."""
@@ -142,6 +161,8 @@ class Server:
         """
         self._stopping = True
         self._changed.set()
+        if self._pulling is not None:  # nothing is lost by that: the server keeps what has come
+            self._pulling.cancel()
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=grace_s if self.memory.open else 0)
         abandoned = len(self.memory.open)
@@ -444,6 +465,41 @@ class Server:
         model = self.memory.get(request.model)
         if model is not None and model.pending is not None:
             await self.look_anew()
+
+    # --- pulls --------------------------------------------------------------------------------------------------------
+
+    async def _serve_pulls(self) -> None:
+        """One pull at a time, the best rank first, beside the loads."""
+        while True:
+            now = self._clock.now()
+            name = None if self._stopping or self._dry_run else next_pull(self.memory, now)
+            if name is not None:
+                self._pulling = self._start(self._pull(name), f"pull {name}")
+                await asyncio.wait({self._pulling})
+                continue
+            again = next_try(self.memory, now)
+            await self.changed(None if again is None else max(again - now.mono, SHORTEST_WAIT_S))
+
+    async def _pull(self, name: str) -> None:
+        """A pull, and a look that shows what has come of it; a stop, or a wish that ends, ends it early."""
+        self.learn(PullOpened(name))
+        try:
+            ended: Fact = await self._client.pull(name, partial(self._pulled, name))
+        except asyncio.CancelledError:
+            self.learn(PullFailed(name, Failure.RESET, stopping=True))
+            raise
+        except OllamaError as error:
+            ended = PullFailed(name, error.reason, _detail(error))
+        self.learn(ended)
+        await self.look_anew()
+
+    def _pulled(self, name: str, completed: int, total: int) -> None:
+        now = self._clock.now()
+        if not may_go_on(name, self.memory, now) and self._pulling is not None:
+            self._pulling.cancel()
+        if now.mono - self._progressed >= PROGRESS_EVERY_S or completed == total:
+            self._progressed = now.mono
+            self.learn(PullProgressed(name, completed, total))
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._guard(work, name), name=name)

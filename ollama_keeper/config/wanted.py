@@ -107,6 +107,7 @@ def _policy(merged: Merged, entry: ModelEntry, at: Path) -> Policy:
         active=tuple(Window(one.days, one.hours[0], one.hours[1], one.timezone) for one in get("active")),
         ahead_s=get("ahead"),
         repair=get("repair"),
+        pull=get("pull"),
         probe_every_s=get("probe").every,
         probe_timeout_s=get("probe").timeout,
         probe_slow_after_s=get("probe").slow_after,

@@ -28,6 +28,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, OpenLoad, Pause, Return, ServerMemory
 from ollama_keeper.core.numbers import HUNG_FACTOR, HUNG_LEAST_S, HUNG_UNKNOWN_S
 from ollama_keeper.core.pauses import on_duty, paused_change, resume_in_time
+from ollama_keeper.core.policy import PullRule
 from ollama_keeper.core.reasons import By, Cause, Reason, State, StateReason
 from ollama_keeper.core.refusals import shares_weights_with
 from ollama_keeper.core.sizes import size_of
@@ -51,7 +52,7 @@ def announce(memory: ServerMemory, now: Instant) -> Announced:
         state, reason = state_of(model, memory, now)
         if state in SILENT or model.told == (state, reason):
             continue
-        if not (reason is Reason.ON_CPU and memory.gpu_told):  # told once, of the server
+        if not _told_elsewhere(model, reason, memory):
             changes.append(_LINES[state](model, memory, reason, now))
         memory = memory.with_model(replace(model, told=(state, reason), told_at=now))
     return memory, tuple(changes)
@@ -64,6 +65,13 @@ def _back_on_duty(memory: ServerMemory, model: ModelMemory, now: Instant) -> tup
         return memory, model
     model = replace(on_duty(model, OFF_DUTY[was], now), told=None)
     return memory.with_model(model), model
+
+
+def _told_elsewhere(model: ModelMemory, reason: StateReason, memory: ServerMemory) -> bool:
+    """A GPU that is gone is told once, of its server; a pull of what is missing has lines of its own."""
+    was = model.told[0] if model.told else None
+    pulled = was is State.MISSING and reason in {Reason.BEING_PULLED, Reason.NOT_PULLED}
+    return pulled or (reason is Reason.ON_CPU and memory.gpu_told)
 
 
 def hung_after_s(model: ModelMemory, memory: ServerMemory) -> float:
@@ -218,7 +226,8 @@ def _over_budget(model: ModelMemory, memory: ServerMemory, reason: StateReason, 
 
 
 def _missing(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: Instant) -> Change:
-    hint = f"ollama pull {model.model}"
+    pulled = model.policy.pull is PullRule.IF_MISSING
+    hint = "it will be pulled (pull: if_missing)" if pulled else f"ollama pull {model.model}"
     return ModelMissing(server=memory.server, model=model.model, state=State.MISSING, reason=reason, hint=hint)
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.names import ModelName
 from ollama_keeper.core.policy import Budget, Options, Policy
-from ollama_keeper.core.reasons import Cause, Failure
+from ollama_keeper.core.reasons import Cause, Failure, Unpulled
 
 
 class Kind(StrEnum):
@@ -314,6 +314,43 @@ class Hurried:
     models: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PullOpened:
+    """A pull of ours was sent."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgressed:
+    """How far a pull of ours is: bytes of the layers that it has told of so far."""
+
+    model: str
+    completed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullEnded:
+    """A pull of ours succeeded: the model is there."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullFailed:
+    """A pull of ours failed; Ollama keeps what has come, and goes on from there when it is asked again.
+
+    Attributes:
+        stopping: we ended it ourselves, because the keeper stops or the model is not to be kept now.
+    """
+
+    model: str
+    reason: Failure | Unpulled
+    detail: str = ""
+    stopping: bool = False
+
+
 Fact = (
     Configured
     | Looked
@@ -334,4 +371,8 @@ Fact = (
     | Paused
     | Resumed
     | Hurried
+    | PullOpened
+    | PullProgressed
+    | PullEnded
+    | PullFailed
 )

@@ -32,6 +32,10 @@ from ollama_keeper.core.facts import (
     Paused,
     Probed,
     ProbeFailed,
+    PullEnded,
+    PullFailed,
+    PullOpened,
+    PullProgressed,
     Resumed,
     Tagged,
     Versioned,
@@ -43,6 +47,7 @@ from ollama_keeper.core.looks import fold_look
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.pauses import fold_hurried, fold_paused, fold_resumed
 from ollama_keeper.core.probes import fold_probe_failed, fold_probed
+from ollama_keeper.core.pulls import fold_pull_ended, fold_pull_failed, fold_pull_opened, fold_pull_progressed
 
 _FOLDS: dict[type, Callable[[ServerMemory, Any, Instant], tuple[ServerMemory, tuple[Change, ...]]]] = {
     Configured: fold_configured,
@@ -63,6 +68,10 @@ _FOLDS: dict[type, Callable[[ServerMemory, Any, Instant], tuple[ServerMemory, tu
     ProbeFailed: fold_probe_failed,
     Paused: fold_paused,
     Resumed: fold_resumed,
+    PullOpened: fold_pull_opened,
+    PullProgressed: fold_pull_progressed,
+    PullEnded: fold_pull_ended,
+    PullFailed: fold_pull_failed,
     Hurried: fold_hurried,
 }
 

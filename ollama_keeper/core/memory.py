@@ -11,7 +11,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.names import ModelName
 from ollama_keeper.core.numbers import PING_IS_LOAD_S, TIME_SLACK_S
 from ollama_keeper.core.policy import Budget, Options, Policy
-from ollama_keeper.core.reasons import By, Cause, Failure, Reason, ServerState, State, StateReason
+from ollama_keeper.core.reasons import By, Cause, Failure, Reason, ServerState, State, StateReason, Unpulled
 
 Key = tuple[ModelName, str]
 
@@ -182,6 +182,28 @@ class LearnedSize:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """The pull of a missing model: how far it is, or why the last one failed.
+
+    Attributes:
+        since: when the open one began; None when none is open.
+        completed, total: bytes of the layers told of so far; `began_at` those that were there when it began.
+        told, told_completed: the progress that was told last.
+        failures: in a row, none of which brought anything.
+    """
+
+    since: Instant | None = None
+    completed: int = 0
+    total: int = 0
+    began_at: int | None = None
+    told: Instant | None = None
+    told_completed: int = 0
+    failures: int = 0
+    failed: Instant | None = None
+    reason: Failure | Unpulled | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelMemory:
     """What is known of one wanted model on one server.
 
@@ -254,6 +276,7 @@ class ModelMemory:
     quarrelled: Instant | None = None
     told: tuple[State, StateReason] | None = None
     told_at: Instant | None = None
+    download: Download | None = None
 
     @property
     def model(self) -> str:

@@ -12,6 +12,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.ownership import Claim, claim, lease_left_s
 from ollama_keeper.core.policy import OnExpire
+from ollama_keeper.core.pulls import pulling, retry_at, to_be_pulled
 from ollama_keeper.core.reasons import State
 from ollama_keeper.core.turn import wants_load
 from ollama_keeper.core.wishes import Unwanted, ahead_s, not_to_be_kept
@@ -26,6 +27,7 @@ class Step(StrEnum):
     PROBE = "probe"
     UNLOAD = "unload"
     RESUME = "resume"
+    PULL = "pull"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def outlook(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | No
     unwanted = not_to_be_kept(model, memory, now)
     if unwanted is not None:
         return _wanted_again(unwanted, model, now)
+    if to_be_pulled(model, memory, now):
+        return _pull(model, memory, now)
     if wants_load(model, memory):
         return _warm(model, memory, now)
     if decision.why is Why.BEHIND_LOAD and claim(model, memory, now) is not Claim.OURS:
@@ -71,6 +75,13 @@ def _wanted_again(unwanted: Unwanted, model: ModelMemory, now: Instant) -> Next 
     if unwanted.state is State.OFF_HOURS:
         return Next(Step.WARM, max(left_s - ahead_s(model), 0.0))
     return Next(Step.RESUME, max(left_s, 0.0))
+
+
+def _pull(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:
+    """The pull after the wait that follows a failure; the warm that follows an open one has no time."""
+    if pulling(memory) is model:
+        return Next(Step.WARM)
+    return Next(Step.PULL, max(retry_at(model, memory.server) - now.mono, 0.0) if pulling(memory) is None else None)
 
 
 def _warm(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:

@@ -45,6 +45,13 @@ class Repair(StrEnum):
     RELOAD = "reload"
 
 
+class PullRule(StrEnum):
+    """What to do about a model that is not there."""
+
+    NEVER = "never"
+    IF_MISSING = "if_missing"
+
+
 class ContextRule(StrEnum):
     """Which context length a warm asks for, where the operator gave no number."""
 
@@ -98,6 +105,7 @@ class Policy:
     active: tuple[Window, ...] = ()
     ahead_s: float | None = None
     repair: Repair = Repair.NONE
+    pull: PullRule = PullRule.NEVER
     probe_every_s: float | None = None
     probe_timeout_s: float = 60.0
     probe_slow_after_s: float = 10.0

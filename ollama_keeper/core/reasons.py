@@ -61,6 +61,7 @@ class Reason(StrEnum):
     SAME_WEIGHTS = "same_weights"
     BAD_REQUEST = "bad_request"
     NOT_PULLED = "not_pulled"
+    BEING_PULLED = "being_pulled"
     FIRST_LOOK = "first_look"
     STALE = "stale"
     SERVER_DOWN = "server_down"
@@ -120,6 +121,17 @@ TRANSPORT_FAILURES = tuple(Failure)[:15]
 LOAD_FAILURES = tuple(Failure)[15:]
 
 
+class Unpulled(StrEnum):
+    """Why a pull came to nothing, as Ollama tells it; else it is a failure of the transport."""
+
+    NOT_IN_REGISTRY = "not_in_registry"
+    DISK_FULL = "disk_full"
+    REGISTRY_UNREACHABLE = "registry_unreachable"
+    REGISTRY_REFUSED = "registry_refused"
+    PULL_STALLED = "pull_stalled"
+    PULL_FAILED = "pull_failed"
+
+
 class Reloaded(StrEnum):
     """Why a resident model was loaded anew."""
 
@@ -170,7 +182,7 @@ StateReason = Reason | Cause | Failure | None
 
 _HOLDS: dict[State, tuple[Reason | Cause | Failure, ...]] = {
     State.REFUSED: (Reason.CLOUD_MODEL, Reason.IMAGE_MODEL, Reason.SAME_WEIGHTS, Reason.BAD_REQUEST),
-    State.MISSING: (Reason.NOT_PULLED,),
+    State.MISSING: (Reason.NOT_PULLED, Reason.BEING_PULLED),
     State.UNKNOWN: (Reason.FIRST_LOOK, Reason.STALE, Reason.SERVER_DOWN),
     State.PAUSED: (Reason.BY_COMMAND,),
     State.OFF_HOURS: (Reason.OUTSIDE_HOURS,),

@@ -85,7 +85,10 @@ def _over_budget(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told
 
 
 def _missing(model: ModelMemory, _memory: ServerMemory, _now: Instant) -> Told | None:
-    return (State.MISSING, Reason.NOT_PULLED) if model.missing else None
+    if not model.missing:
+        return None
+    pulled = model.download is not None and model.download.since is not None
+    return State.MISSING, Reason.BEING_PULLED if pulled else Reason.NOT_PULLED
 
 
 def _unknown(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told | None:

@@ -14,6 +14,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.outlook import outlook
 from ollama_keeper.core.ownership import pinned
+from ollama_keeper.core.pulls import fraction
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.states import resident, state_of
 
@@ -54,6 +55,7 @@ class ModelRow:
         since: how long it has been so, as far as the keeper can tell: at the latest since it was started.
         until: its expiry, `forever`, or None when not resident.
         remaining_s: None for a pin, and when not resident.
+        pulled_fraction: how much of an open pull is there, 0.0 to 1.0.
         next, next_s: what the keeper does next by itself, and in how many seconds; None where that is not known.
     """
 
@@ -72,6 +74,7 @@ class ModelRow:
     vram_bytes: int | None = None
     next: str | None = None
     next_s: float | None = None
+    pulled_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRo
         since=_written(since(model, memory, state).wall),
         next=coming.step.value if coming else None,
         next_s=round(coming.in_s, 1) if coming and coming.in_s is not None else None,
+        pulled_fraction=None if (pulled := fraction(model)) is None else round(pulled, 3),
         **_listed(model.listed, memory, now),
     )
 

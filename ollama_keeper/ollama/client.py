@@ -16,8 +16,9 @@ import httpx
 from ollama_keeper import __version__
 from ollama_keeper.clock import Clock, SystemClock
 from ollama_keeper.core.address import Address
-from ollama_keeper.core.facts import LoadRequest, Looked, ProbeRequest, Shown, Tagged
-from ollama_keeper.core.reasons import Failure
+from ollama_keeper.core.facts import LoadRequest, Looked, ProbeRequest, PullEnded, PullFailed, Shown, Tagged
+from ollama_keeper.core.reasons import Failure, Unpulled
+from ollama_keeper.errors import Unreachable
 from ollama_keeper.ollama.body import BadEncoding, TooLarge, read_beginning, read_body
 from ollama_keeper.ollama.classify import load_failure, look_failure, said_failure, show_failure
 from ollama_keeper.ollama.credentials import request_headers, secrets, tls_context
@@ -25,8 +26,10 @@ from ollama_keeper.ollama.exchange import Answer, Question
 from ollama_keeper.ollama.failing import Classify, Failing
 from ollama_keeper.ollama.headers import clock_skew_s
 from ollama_keeper.ollama.progress import Progress
+from ollama_keeper.ollama.pulling import STALL_S, Pulled, documents, pull_failure
 from ollama_keeper.ollama.reuse import KeptConnection
 from ollama_keeper.ollama.wire import (
+    BadShape,
     Json,
     load_body,
     loaded,
@@ -158,10 +161,53 @@ class OllamaClient:
             raise self._failing.refused(question, answer, load_failure)
         return self._parsed(question, answer, parse_probe)
 
+    async def pull(self, model: str, report: Callable[[int, int], None]) -> PullEnded | PullFailed:
+        """`POST /api/pull`: has the server download a model, as long as that takes; only where `pull: if_missing` asks.
+
+        There is no read timeout, but it has failed when not one byte more comes for 10 min. A cancel only ends our
+        request: what has come is kept, and goes on when it is asked for again.
+
+        Args:
+            report: told the bytes that are there and those known of in all, whenever more has come.
+
+        Raises:
+            OllamaError: the server did not answer, or not to the end; what it says itself is a `PullFailed`.
+        """
+        question = Question(f"pull {model}", "/api/pull", None, {"model": model})
+        pulled = Pulled()
+        try:
+            async with asyncio.timeout(STALL_S) as deadline:
+                await self._read_pull(question, pulled, deadline, report)
+        except TimeoutError:
+            return PullFailed(model, Unpulled.PULL_STALLED)
+        except TRANSPORT_ERRORS as error:
+            raise await self._failing.unreachable(question, error) from error
+        if pulled.said is not None:
+            return PullFailed(model, pull_failure(pulled.said), self._failing.shown(pulled.said))
+        if not pulled.done:
+            raise self._failing.error(question, Failure.RESET, Unreachable, detail="it ended before it said success")
+        return PullEnded(model)
+
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._asking.aclose()
         await self._loading.aclose()
+
+    async def _read_pull(
+        self, question: Question, pulled: Pulled, deadline: asyncio.Timeout, report: Callable[[int, int], None]
+    ) -> None:
+        async with self._sent(self._loading, question, Progress(asyncio.timeout(None), None)) as response:
+            if not response.is_success:
+                raise self._failing.refused(question, await self._whole(question, response), show_failure)
+            try:
+                async for line in documents(response.aiter_raw()):
+                    if pulled.take(line):
+                        deadline.reschedule(_loop_time() + pulled.patience_s)
+                        report(pulled.completed, pulled.total)
+            except BadShape as error:
+                raise self._failing.error(question, Failure.BAD_SHAPE, detail=str(error)) from None
+            except ValueError as error:
+                raise self._failing.error(question, Failure.NOT_JSON, detail=str(error)) from None
 
     # --- one exchange -------------------------------------------------------------------------------------------------
 

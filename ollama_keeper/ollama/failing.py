@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from ollama_keeper.clock import Clock
 from ollama_keeper.core.address import Address
 from ollama_keeper.core.reasons import Failure
-from ollama_keeper.errors import BadAnswer, OllamaError, Refused, Unreachable
+from ollama_keeper.errors import BadAnswer, OllamaError, Refused, Unreachable, printable
 from ollama_keeper.ollama.certificate import end_date, has_expired
 from ollama_keeper.ollama.classify import causes, hint_for, look_failure, transport_failure, tunnel_status
 from ollama_keeper.ollama.credentials import hide, trusted_file
@@ -56,6 +56,10 @@ class Failing:
         except ValueError:
             detail = refusal_text(answer.status, answer.body, self._secrets)
             raise self.error(question, Failure.NOT_JSON, detail=detail, status=answer.status) from None
+
+    def shown(self, said: str) -> str:
+        """What the server said, as it may be shown: one line, without our secrets."""
+        return printable(hide(said, self._secrets))
 
     def refused(self, question: Question, answer: Answer, why: Classify) -> OllamaError:
         """The error of an answer with a status other than 2xx, for the reason that `why` finds."""

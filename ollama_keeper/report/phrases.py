@@ -1,6 +1,6 @@
 """Reasons, spans and shares as people say them; what sentences are made of."""
 
-from ollama_keeper.core.reasons import Cause, Failure, Reason, Reloaded, Undelivered
+from ollama_keeper.core.reasons import Cause, Failure, Reason, Reloaded, Undelivered, Unpulled
 from ollama_keeper.core.units import show_duration, show_size
 
 REASONS: dict[str, str] = {
@@ -18,6 +18,7 @@ REASONS: dict[str, str] = {
     Reason.SAME_WEIGHTS: "the same weights with other options",
     Reason.BAD_REQUEST: "the server calls the request wrong",
     Reason.NOT_PULLED: "not pulled",
+    Reason.BEING_PULLED: "being pulled",
     Reason.FIRST_LOOK: "not looked yet",
     Reason.STALE: "the last good look is too old",
     Reason.SERVER_DOWN: "the server is down",
@@ -64,6 +65,12 @@ REASONS: dict[str, str] = {
     Failure.LOAD_FAILED: "the load failed",
     Failure.LOAD_TIMEOUT: "the load took longer than load_timeout",
     Reloaded.OTHER_OPTIONS: "other options",
+    Unpulled.NOT_IN_REGISTRY: "no registry has it",
+    Unpulled.DISK_FULL: "the disk of the server is full",
+    Unpulled.REGISTRY_UNREACHABLE: "the registry cannot be reached",
+    Unpulled.REGISTRY_REFUSED: "the registry refuses it",
+    Unpulled.PULL_STALLED: "the pull made no progress",
+    Unpulled.PULL_FAILED: "the pull failed",
     Undelivered.CLIENT_ERROR: "its address or the message is wrong",
     Undelivered.AUTH: "it does not let us in",
     Undelivered.RATE_LIMITED: "too many messages",
@@ -74,7 +81,7 @@ REASONS: dict[str, str] = {
 """By value: where two lists share a value, they mean the same."""
 
 
-def why(reason: Cause | Reason | Failure | Reloaded | Undelivered | None, *, otherwise: str = "") -> str:
+def why(reason: Cause | Reason | Failure | Reloaded | Undelivered | Unpulled | None, *, otherwise: str = "") -> str:
     """A reason in words."""
     return REASONS[reason] if reason is not None else otherwise
 

@@ -19,6 +19,7 @@ from ollama_keeper.core.reasons import (
     Reloaded,
     State,
     Undelivered,
+    Unpulled,
 )
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -57,6 +58,7 @@ def test_the_causes_of_a_loss_are_those_of_the_table_in_its_order() -> None:
 def test_the_reasons_of_a_state_are_those_of_its_row(row: list[str]) -> None:
     of, values = row[0].strip("`"), set(words(row[1]))
     known = {"transport failure": set(TRANSPORT_FAILURES), "load failure": set(LOAD_FAILURES), "reload": set(Reloaded)}
+    known["pull failure"] = set(Unpulled)
     known["notification failure"] = set(Undelivered)
     if of in known:
         assert values == {value.value for value in known[of]}
