@@ -131,7 +131,8 @@ def fold_pull_ended(memory: ServerMemory, fact: PullEnded, _: Instant) -> Folded
     model = memory.get(fact.model)
     if model is None:
         return memory, ()
-    change = PullFinished(server=memory.server, model=model.model, **_bytes(model.download))
+    whole = None if model.download is None else replace(model.download, completed=model.download.total)
+    change = PullFinished(server=memory.server, model=model.model, **_bytes(whole))
     return replace(memory.with_model(replace(model, download=None)), tagged=None), (change,)
 
 
@@ -172,5 +173,6 @@ def _bytes(download: Download | None) -> dict[str, Any]:
 
 def _hint(fact: PullFailed, wait_s: float) -> str:
     hint = _HINTS.get(fact.reason, "")
+    said = "" if fact.reason is Unpulled.NOT_IN_REGISTRY else fact.detail
     again = f"tried again in {show_duration(wait_s)}"
-    return "; ".join(part for part in (hint, fact.detail, again) if part)
+    return "; ".join(part for part in (hint, said, again) if part)

@@ -6,7 +6,7 @@ from email.utils import formatdate
 from ipaddress import ip_address
 from typing import Any
 
-from ollama_keeper.simulator import endpoints, library, openai
+from ollama_keeper.simulator import endpoints, library, openai, pulling
 from ollama_keeper.simulator.answers import CHUNKED_FROM, Answer, Cut, Problem, problem
 from ollama_keeper.simulator.call import Call
 from ollama_keeper.simulator.state import SECOND
@@ -28,7 +28,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/api/show": {"POST": library.show_model},
     "/api/delete": {"DELETE": library.delete},
     "/api/copy": {"POST": library.copy},
-    "/api/pull": {"POST": library.pull},
+    "/api/pull": {"POST": pulling.pull},
     "/api/generate": {"POST": endpoints.generate},
     "/api/chat": {"POST": endpoints.chat},
     "/api/embed": {"POST": endpoints.embed},

@@ -11,6 +11,7 @@ from itertools import count
 
 from ollama_keeper.core.names import ModelName, parse_name
 from ollama_keeper.simulator.answers import Problem
+from ollama_keeper.simulator.downloads import Downloads
 from ollama_keeper.simulator.effects import (
     Arrived,
     ChildDied,
@@ -52,6 +53,7 @@ class Shell:
         """Args: models: what is stored. settings: how the server is started. registry: what can be pulled beside."""
         self.state = State(settings=settings or Settings(), models=tuple(models))
         self.history = History()
+        self.downloads = Downloads()
         self._ids = count(1)
         self._phantoms = count(-1, -1)
         self._answers: dict[int, asyncio.Future[None]] = {}

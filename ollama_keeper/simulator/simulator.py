@@ -95,6 +95,8 @@ class Simulator(Server):
             "repull",
             "alias",
             "pull",
+            "registry",
+            "disk",
             "gpu_lost",
             "kill",
             "wedge",
@@ -292,6 +294,16 @@ class Simulator(Server):
             msg = f"the registry has no {model!r}"
             raise LookupError(msg)
         self.store(*self.state.models, replace(found, modified_at=self.wall()))
+
+    def registry(self, *, rate: int | None = None, error: str | None = None) -> None:
+        """Let pulls come at so many bytes a second, 0 stalling them; or all end in an error, until called without."""
+        self.downloads.error = error
+        if rate is not None:
+            self.downloads.rate = rate
+
+    def disk(self, free: int | None = None) -> None:
+        """Leave so many bytes on the disk; without a number, enough."""
+        self.downloads.free = free
 
     def gpu_lost(self) -> None:
         """The GPU is gone: what is loaded next is on the CPU."""

@@ -13,7 +13,7 @@ from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.core.address import Address
 from ollama_keeper.core.changes import Change
-from ollama_keeper.core.policy import Budget, Policy, policy_for, ranked
+from ollama_keeper.core.policy import Budget, Policy, PullRule, policy_for, ranked
 from ollama_keeper.core.states import state_of
 from ollama_keeper.daemon import Daemon, Parts
 from ollama_keeper.ollama.client import OllamaClient
@@ -26,6 +26,7 @@ from tests.kit.virtual import LoopClock
 US = "ollama-keeper"
 HOST = "127.0.0.1:11434"
 TOUCHES = {"/api/generate", "/api/embed"}
+PULL = "/api/pull"
 ALLOWED = {"/api/ps", "/api/version", "/api/tags", "/api/show", *TOUCHES}
 
 
@@ -142,18 +143,20 @@ async def keeping(sim: Simulator, *policies: Policy | str, **given: Any) -> Any:
         yield keeper
     finally:
         await keeper.stop()
-    did_no_harm(sim, reloads=reloads, aborts=aborts, tokens=tokens)
+    pulls = any(policy.pull is PullRule.IF_MISSING for policy in chosen)
+    did_no_harm(sim, reloads=reloads, aborts=aborts, tokens=tokens, pulls=pulls)
     assert keeper.events()[-1] == "keeper.stopped"
     assert keeper.all("check.failed") == []
 
 
-def did_no_harm(sim: Simulator, *, reloads: int = 0, aborts: int = 0, tokens: int = 0) -> None:
+def did_no_harm(sim: Simulator, *, reloads: int = 0, aborts: int = 0, tokens: int = 0, pulls: bool = False) -> None:
     """The promises of DESIGN 2, asked of the server's own record."""
     history = sim.history
     assert history.tokens(who=US) <= tokens, "we spent tokens"
     assert len(history.aborted(who=US)) == aborts, "we aborted loads"
     assert len(history.reloads(who=US)) <= reloads, f"we reloaded live runners: {history.reloads(who=US)}"
-    assert {request.path for request in history.requests(who=US)} <= ALLOWED
+    assert {request.path for request in history.requests(who=US)} <= ALLOWED | ({PULL} if pulls else set())
+    assert history.most_open(PULL, who=US) <= 1, "pulls overlapped"
     assert history.most_open("/api/ps", who=US) <= 1, "looks overlapped"
     assert most_open_warms(sim) <= 1, "warms overlapped"
 
