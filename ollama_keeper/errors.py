@@ -14,6 +14,8 @@ and stripped of control characters.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import walk_tb
 from typing import ClassVar
 
 from ollama_keeper.core.reasons import Failure
@@ -115,3 +117,9 @@ def printable(text: str) -> str:
     flat = " ".join(text.split())
     clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in flat)
     return clean if len(clean) <= FOREIGN_TEXT else clean[: FOREIGN_TEXT - 1] + "…"
+
+
+def where(error: BaseException) -> str:
+    """File and line that raised an error: `fold.py:123`; empty where it was never raised."""
+    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    return f"{Path(places[-1][0]).name}:{places[-1][1]}" if places else ""

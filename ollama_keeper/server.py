@@ -6,13 +6,14 @@ say what to send. Every task belongs to the group of `run`, and ends with it.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from ollama_keeper.clock import Clock
 from ollama_keeper.core.announce import announce
 from ollama_keeper.core.changes import Change, CheckFailed
+from ollama_keeper.core.counts import Counts
 from ollama_keeper.core.decide import Act, Decision, decide, ping_due
 from ollama_keeper.core.facts import (
     Answered,
@@ -94,15 +95,6 @@ class Client(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Counts:
-    """What the shell did since it was last asked."""
-
-    checks: int = 0
-    looks: int = 0
-    pings: int = 0
-
-
 class Server:
     """One Ollama server and the models kept there."""
 
@@ -118,6 +110,7 @@ class Server:
     ) -> None:
         self.memory = memory
         self.counts = Counts()
+        self._taken = Counts()
         self._client = client
         self._clock = clock
         self._report = report
@@ -186,9 +179,10 @@ class Server:
             self._start(self.look(), "look after a gap")
 
     def take_counts(self) -> Counts:
-        """What was done since the last call."""
-        counts, self.counts = self.counts, Counts()
-        return counts
+        """What was done since the last call: checks, looks and pings."""
+        before, self._taken = self._taken, replace(self.counts)
+        now = self._taken
+        return Counts(now.checks - before.checks, now.looks - before.looks, now.pings - before.pings)
 
     def learn(self, fact: Fact) -> None:
         """Folds a fact and tells what it changed."""
@@ -245,6 +239,7 @@ class Server:
         asked = self._clock.now()
         try:
             if self._must_ask_version() and not await self._ask_version():
+                self.counts.look_failed(self.memory.failure or Failure.UNREACHABLE)
                 return
             self.counts.looks += 1
             looked = replace(await self._answer_of_ps(), asked=asked)
@@ -255,12 +250,14 @@ class Server:
             for model in self.memory.leaving:
                 self._touch(model.model)
         except OllamaError as error:
+            self.counts.look_failed(error.reason)
             self.learn(_look_failed(error))
         finally:
             self._looked = self._clock.now().mono
 
     async def _answer_of_ps(self) -> Looked:
         """The answer of `/api/ps`; while it is silent, `/api/version` is asked beside it to tell busy from down."""
+        began = self._clock.now()
         look = asyncio.ensure_future(self._client.look())
         try:
             await asyncio.wait({look}, timeout=SUSPECT_AFTER_S)
@@ -269,7 +266,9 @@ class Server:
             while not look.done():
                 await self._ask_version()
                 await asyncio.wait({look}, timeout=RECHECK_S)
-            return look.result()
+            answer = look.result()
+            self.counts.look_s.take(self._clock.now().since(began))
+            return answer
         finally:
             look.cancel()
 

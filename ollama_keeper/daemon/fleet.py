@@ -39,13 +39,17 @@ class Fleet:
     Args:
         take: told of every change.
         source: the file that the wishes come from, or None.
+        only_looks: nothing is sent but looks, until `touch_from_now`.
     """
 
-    def __init__(self, parts: Parts, *, take: Callable[[Change], None], source: str | None) -> None:
-        self.schedule = Schedule()
+    def __init__(
+        self, parts: Parts, *, take: Callable[[Change], None], source: str | None, only_looks: bool = False
+    ) -> None:
+        self.schedule = Schedule(parts.clock)
         self._parts = parts
         self._take = take
         self._source = source
+        self._only_looks = only_looks
         self._notes = Notes(parts.store, source=source)
         self._running: dict[str, Running] = {}
         self._sites: dict[str, Site] = {}
@@ -105,6 +109,12 @@ class Fleet:
             server.learn(fact)
             for model in fact.models:
                 server.start_check(model)
+
+    def touch_from_now(self) -> None:
+        """Ends `only_looks`."""
+        self._only_looks = False
+        for server in self.servers:
+            server.touch_from_now()
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
@@ -212,6 +222,7 @@ class Fleet:
             clock=self._parts.clock,
             report=self._take,
             keep=keep,
+            dry_run=self._only_looks,
         )
 
     def _begin(self, running: Running) -> None:

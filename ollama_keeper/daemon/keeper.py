@@ -19,6 +19,7 @@ from ollama_keeper.core.changes import (
     KeeperStopping,
     WebFailed,
 )
+from ollama_keeper.core.counts import Timing
 from ollama_keeper.core.facts import Hurried, Paused, Resumed
 from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.daemon.fleet import Fleet, wanted
@@ -41,7 +42,8 @@ class Named:
 class Daemon:
     """Keeps all models of a configuration resident, until it is asked to stop."""
 
-    def __init__(self, config: Config, parts: Parts) -> None:
+    def __init__(self, config: Config, parts: Parts, *, only_looks: bool = False) -> None:
+        """Args: only_looks: nothing is sent but looks, until `touch_from_now`: another process keeps."""
         self._config = config
         self._parts = parts
         self._stop = asyncio.Event()
@@ -49,7 +51,7 @@ class Daemon:
         self._answered = asyncio.Event()
         self._signal = ""
         self._started = parts.clock.now()
-        self._fleet = Fleet(parts, take=self._take, source=config.source)
+        self._fleet = Fleet(parts, take=self._take, source=config.source, only_looks=only_looks)
         self._pulse = Pulse(self._fleet, parts.clock, take=self._take, see=parts.reports.see)
         clients = self._fleet.prepare(config.servers)
         for server in config.servers:
@@ -60,10 +62,19 @@ class Daemon:
         """The servers at work."""
         return self._fleet.servers
 
+    @property
+    def timing(self) -> Timing:
+        """How well the schedule and the loop keep their times."""
+        return self._fleet.schedule.timing
+
     def ask_to_stop(self, why: str) -> None:
         """Ends `run` in good order; safe to call twice."""
         self._signal = self._signal or why
         self._stop.set()
+
+    def touch_from_now(self) -> None:
+        """Keeps from now on, where it only looked."""
+        self._fleet.touch_from_now()
 
     def ask_to_reload(self) -> None:
         """Reads the configuration anew soon; asked often at once, it is read once."""

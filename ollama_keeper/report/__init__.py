@@ -9,8 +9,7 @@ from typing import Protocol
 from ollama_keeper.core.changes import Change
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
-from ollama_keeper.errors import printable
-from ollama_keeper.report.log import Log, where
+from ollama_keeper.errors import printable, where
 
 
 class Consumer(Protocol):
@@ -18,6 +17,18 @@ class Consumer(Protocol):
 
     def take(self, change: Change, at: datetime) -> None:
         """One change, and when it was."""
+        ...
+
+
+class Telling(Consumer, Protocol):
+    """A log: takes every change, and lines that belong to none."""
+
+    def message(self, level: str, event: str, **fields: object) -> None:
+        """A line that belongs to no change of a model or server."""
+        ...
+
+    def level(self, level: str) -> None:
+        """From now on, lines from this level up."""
         ...
 
 
@@ -32,7 +43,7 @@ class Watcher(Protocol):
 class Reports:
     """Hands every change to every consumer, the log first, and every few seconds what is known to every watcher."""
 
-    def __init__(self, log: Log, *others: Consumer, watchers: Sequence[Watcher] = ()) -> None:
+    def __init__(self, log: Telling, *others: Consumer, watchers: Sequence[Watcher] = ()) -> None:
         self._log = log
         self._consumers: tuple[Consumer, ...] = (log, *others)
         self._watchers = tuple(watchers)

@@ -9,15 +9,13 @@ import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from traceback import walk_tb
 from typing import Any, TextIO
 
 import structlog
 
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.core.changes import Change, LogDropped
-from ollama_keeper.errors import printable
+from ollama_keeper.errors import printable, where
 from ollama_keeper.report.console import said
 from ollama_keeper.report.flood import Flood
 from ollama_keeper.report.output import Format, Output
@@ -190,12 +188,6 @@ def _one_line_errors(_: object, __: str, event: EventDict) -> EventDict:
         event["error"] = printable(repr(error))
         event["where"] = where(error)
     return event
-
-
-def where(error: BaseException) -> str:
-    """File and line that raised an error: `fold.py:123`; empty where it was never raised."""
-    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
-    return f"{Path(places[-1][0]).name}:{places[-1][1]}" if places else ""
 
 
 def _in_order(_: object, __: str, event: EventDict) -> EventDict:
