@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ollama_keeper.config import places
+from ollama_keeper.config.alerting import alert_settings
 from ollama_keeper.config.effective import Config, LogSettings, Server, WebSettings
 from ollama_keeper.config.layer import Path as KeyPath
 from ollama_keeper.config.layer import Place
@@ -34,7 +35,8 @@ def assembled(
         socket=_socket(merged, environ),
         token_file=_file(merged, ("web", "token_file"), settings.web.token_file, environ),
     )
-    return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path, web), mistakes
+    alerts = alert_settings(merged, environ, mistakes)
+    return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path, web, alerts), mistakes
 
 
 def nothing_to_keep(merged: Merged, config: Config, mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:

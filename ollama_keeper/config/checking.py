@@ -49,6 +49,8 @@ def _leave_out(layers: Layers, path: Path) -> set[Path]:
     if key and len(path) > 1 and path[2:] in {(), (key,)}:
         _replace(layers, path, {key: default.format(index=path[1])})
         return {path[:2]}
+    if path[:2] == ("alerts", "sinks"):
+        path = path[:2]
     if isinstance(path[-1], int):
         path = path[:-1]
     any(layer.remove(path) for layer in layers)

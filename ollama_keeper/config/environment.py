@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ollama_keeper.config.layer import Layer, Path, Place
-from ollama_keeper.config.schema import LISTS, NOT_YET, TABLES, Settings
+from ollama_keeper.config.schema import LISTS, NOT_YET, TABLES, Settings, keys_of
 from ollama_keeper.errors import Mistake
 
 SOURCE = "environment"
@@ -64,7 +64,9 @@ def _path(name: str) -> Path | None:
 def _known() -> dict[str, Path]:
     """The key of each name, prefix taken off; tables are given key by key, and lists of tables only by the file."""
     whole = {name: (name,) for name in Settings.model_fields if name not in {"headers", *LISTS, *TABLES}}
-    parts = {f"{table}__{name}": (table, name) for table, kind in TABLES.items() for name in kind.model_fields}
+    parts = {
+        f"{table}__{key}": (table, key) for table, kind in TABLES.items() for key in keys_of(kind) if key not in LISTS
+    }
     return {name.upper(): path for name, path in (whole | parts).items()}
 
 
@@ -73,7 +75,7 @@ def _unknown(name: str) -> tuple[str, str]:
     key = name.partition("__")[0].lower()
     if key in NOT_YET:
         return "is not in this version", "take it out"
-    if name.lower() in LISTS:
+    if name.lower().rpartition("__")[2] in LISTS:
         return "is a list of tables, which no variable can hold", _INSTEAD.get(name, "write it in a file")
     if name.lower() in {*TABLES, "headers"}:
         return "is a table, which is set key by key", f"write {PREFIX}{name}__KEY"

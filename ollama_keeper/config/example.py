@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ollama_keeper.config.schema import (
+    LISTS,
     ActiveWindow,
+    Alerts,
     Budget,
     Log,
     ModelDefaults,
@@ -18,6 +20,7 @@ from ollama_keeper.config.schema import (
     ServerDefaults,
     ServerEntry,
     Settings,
+    Sink,
     Web,
 )
 
@@ -65,6 +68,8 @@ def example() -> str:
         *_keys(top, {}),
         _table("log", Log),
         _table("web", Web),
+        _table("alerts", Alerts),
+        _sinks(),
     ]
     return "".join(parts)
 
@@ -96,11 +101,22 @@ def _servers() -> str:
 
 
 def _table(name: str, table: type[BaseModel]) -> str:
-    keys = {key: f"{key}: {_shown(field)}" for key, field in table.model_fields.items()}
+    fields = {key: field for key, field in table.model_fields.items() if key not in LISTS}
+    keys = {key: f"{field.alias or key}: {_shown(field)}" for key, field in fields.items()}
     width = max(map(len, keys.values())) + 2
     lines = [f"\n{_comment(str(Settings.model_fields[name].description))}#{name}:"]
-    lines += [f"#  {keys[key]:<{width}} # {field.description}" for key, field in table.model_fields.items()]
+    lines += [f"#  {keys[key]:<{width}} # {field.description}" for key, field in fields.items()]
     return "\n".join(lines) + "\n"
+
+
+def _sinks() -> str:
+    """One sink with all of its keys."""
+    fields = Sink.model_fields.items()
+    keys = {f"{key}: {_yaml((field.examples or [None])[0])}": field.description for key, field in fields}
+    width = max(map(len, keys)) + 2
+    marks = ["- ", *["  "] * (len(keys) - 1)]
+    lines = [f"#    {mark}{key:<{width}} # {why}" for mark, (key, why) in zip(marks, keys.items(), strict=True)]
+    return f"#  sinks: # {Alerts.model_fields['sinks'].description}\n" + "\n".join(lines) + "\n"
 
 
 def _shown(field: FieldInfo) -> str:

@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Sequence
+from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from ollama_keeper.config.effective import SinkType
 from ollama_keeper.config.layer import Layers, Path, path_text
-from ollama_keeper.config.schema import LISTS, NOT_YET, TABLES, Settings
+from ollama_keeper.config.schema import LISTS, NOT_YET, TABLES, Settings, keys_of
 from ollama_keeper.config.values import Wrong
 from ollama_keeper.errors import Mistake
 
@@ -17,13 +19,20 @@ _LISTS = {
     "models": "write a list, models: [qwen3:8b]",
     "servers": "write a list below it, - url: http://HOST:11434",
     "active": "write a list below it, - hours: '08:00-18:00'",
+    "sinks": "write a list below it, - name: team",
 }
 _ITEMS = {
     "models": "write a name, or a table that begins with name:",
     "servers": "write a table, - url: http://HOST:11434",
     "active": "write a table, - hours: '08:00-18:00'",
+    "sinks": "write a table, - name: team",
 }
-_MISSING = {"name": "write the model's name, as ollama list does", "url": "write http://HOST:11434"}
+_MISSING = {
+    "name": "write the model's name, as ollama list does",
+    "url": "write http://HOST:11434",
+    "sinks.name": "write a name of your choice, which test-alert takes",
+    "sinks.type": f"write {', '.join(get_args(SinkType))}",
+}
 _ELSEWHERE = {
     "url": "write ollama: URL for one server, or a list of servers",
     "name": "names stand in the items of servers and models",
@@ -48,9 +57,10 @@ def mistake(error: ErrorDetails, layers: Layers) -> Mistake:
         case "missing":
             place = layers.place(path)
             key = f"{path_text(path[:-1])}.{path[-1]}"
-            return Mistake(place.source, key, "is missing", _MISSING[str(path[-1])], place.line, place.column)
+            hint = _MISSING[f"sinks.{path[-1]}" if "sinks" in path else str(path[-1])]
+            return Mistake(place.source, key, "is missing", hint, place.line, place.column)
         case "list_type":
-            tables = len(path) == 1 or path[-1] == "active"
+            tables = len(path) == 1 or path[-1] in {"active", "sinks"}
             hint = _LISTS[str(path[-1])] if tables else "write a list, [a, b]"
             return layers.place(path).mistake("is not a list", hint)
         case _:
@@ -62,7 +72,7 @@ def mistake(error: ErrorDetails, layers: Layers) -> Mistake:
 def _unknown_key(path: Path) -> tuple[str, str]:
     """What is wrong with an unknown key, and what was meant."""
     key = str(path[-1])
-    known = tuple(_table(path[:-1]).model_fields)
+    known = tuple(keys_of(_table(path[:-1])))
     first, dot, rest = key.partition(".")
     if first in NOT_YET:
         return "is not in this version", "take it out"
@@ -76,9 +86,11 @@ def _unknown_key(path: Path) -> tuple[str, str]:
 
 def _elsewhere(key: str, path: Path) -> str:
     """Where a key belongs that stands in a wrong table."""
+    if "sinks" in path and f"{key}_file" in LISTS["sinks"].model_fields:
+        return f"write {key}_file: the path of a file that holds it"
     if key in _ELSEWHERE:
         return _ELSEWHERE[key]
-    owner = next((name for name, kind in _TABLES.items() if key in kind.model_fields), None)
+    owner = next((name for name, kind in _TABLES.items() if key in keys_of(kind)), None)
     if owner:
         return f"it is a key of {owner}"
     return "it stands at the top level" if len(path) > 1 and key in Settings.model_fields else ""

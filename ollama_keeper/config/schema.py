@@ -11,13 +11,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ollama_keeper.config import urls, values
-from ollama_keeper.config.effective import LogFormat, LogLevel
+from ollama_keeper.config.effective import Language, LogFormat, LogLevel, SinkType
 from ollama_keeper.config.hours import days as days_of
 from ollama_keeper.config.hours import hours as hours_of
 from ollama_keeper.config.hours import zone
 from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, PullRule, Release, Repair
 
-NOT_YET = frozenset({"metrics", "alerts"})
+NOT_YET = frozenset({"metrics"})
 """Keys of later versions: whoever writes one is told so, and not given a wrong neighbour."""
 
 _DURATION = {"type": "string", "examples": ["90s", "5m", "1h30m"]}
@@ -34,6 +34,7 @@ def _or_word(kind: Mapping[str, object], *words: str) -> WithJsonSchema:
 
 Duration: TypeAlias = Annotated[float, BeforeValidator(values.duration()), WithJsonSchema(_DURATION)]
 From1s: TypeAlias = Annotated[float, BeforeValidator(values.duration(1.0)), WithJsonSchema(_DURATION)]
+From1m: TypeAlias = Annotated[float, BeforeValidator(values.duration(60.0)), WithJsonSchema(_DURATION)]
 From5s: TypeAlias = Annotated[float, BeforeValidator(values.duration(5.0)), WithJsonSchema(_DURATION)]
 DurationOrOff: TypeAlias = Annotated[
     float | None, BeforeValidator(values.duration_or_off(1.0)), _or_word(_DURATION, "off")
@@ -58,6 +59,7 @@ ProxyUrl: TypeAlias = Annotated[str, BeforeValidator(urls.proxy_url), WithJsonSc
 ModelName: TypeAlias = Annotated[str, BeforeValidator(values.model_name), _text()]
 ServerName: TypeAlias = Annotated[str, BeforeValidator(values.server_name), _text()]
 SiteName: TypeAlias = Annotated[str, BeforeValidator(values.site_name), _text()]
+_DURATIONS = WithJsonSchema({"anyOf": [_DURATION, {"type": "object", "additionalProperties": {"type": "string"}}]})
 Headers: TypeAlias = Annotated[
     dict[str, str],
     BeforeValidator(values.headers),
@@ -238,6 +240,47 @@ class Web(Table):
     )
 
 
+class Sink(Table):
+    """Where alerts are sent."""
+
+    name: Annotated[str, BeforeValidator(values.sink_name), _text()] = Field(
+        description="what test-alert, the log and metrics call it", examples=["team"]
+    )
+    type: Annotated[SinkType, BeforeValidator(values.one_of(*get_args(SinkType))), _text(*get_args(SinkType))] = Field(
+        description=f"{', '.join(get_args(SinkType)[:-1])} or {get_args(SinkType)[-1]}", examples=["feishu"]
+    )
+    url_file: Path | None = _unset(
+        "a file with its URL alone ($CREDENTIALS_DIRECTORY/NAME-url)", "/etc/ollama-keeper/team-url"
+    )
+    secret_file: Path | None = _unset(
+        "a file with the key of its signature ($CREDENTIALS_DIRECTORY/NAME-secret)", "/etc/ollama-keeper/team-secret"
+    )
+    template: Annotated[str, BeforeValidator(values.template), _text()] | None = _unset(
+        "the text of a message, with $title, $text and others in it", "$title: $text"
+    )
+
+
+class Alerts(Table):
+    """What is told of, when, and to whom."""
+
+    sinks: list[Sink] = _key([], "where alerts are sent; none are sent nowhere, and the log has them all the same")
+    for_: Annotated[float | dict[str, float | None], BeforeValidator(values.alert_durations), _DURATIONS] = Field(
+        default="5m",
+        alias="for",
+        validate_default=True,
+        description="a trouble that lasts so long is told; 10m for degraded, 90s for a server; or a table: ALERT: 10m",
+    )
+    repeat_interval: From1m = _key("4h", "what still lasts is told again after this time")
+    send_resolved: Bool = _key(True, "tells also that it is over")
+    language: Annotated[Language, BeforeValidator(values.one_of(*get_args(Language))), _text(*get_args(Language))] = (
+        _key("en", "en or zh")
+    )
+    heartbeat_url_file: Path | None = _unset(
+        "a file with a URL that is called only when all is well", "/etc/ollama-keeper/heartbeat-url"
+    )
+    heartbeat_every: From1m = _key("5m", "time between two of these calls")
+
+
 class Settings(ModelDefaults, ServerDefaults, BaseSettings):
     """The whole configuration, merged from the layers that `from_layers` is given."""
 
@@ -258,6 +301,7 @@ class Settings(ModelDefaults, ServerDefaults, BaseSettings):
     )
     log: Log = _key({}, "what is logged, and how")
     web: Web = _key({}, "where the keeper tells how it is")
+    alerts: Alerts = _key({}, "what is told of, when, and to whom")
 
     @classmethod
     def from_layers(cls, layers: list[dict[str, object]]) -> "Settings":
@@ -298,7 +342,19 @@ class _LayerSource(PydanticBaseSettingsSource):
         return self._data
 
 
-TABLES: dict[str, type[Table]] = {"log": Log, "web": Web, "options": Options, "budget": Budget, "probe": Probe}
+TABLES: dict[str, type[Table]] = {
+    "log": Log,
+    "web": Web,
+    "options": Options,
+    "budget": Budget,
+    "probe": Probe,
+    "alerts": Alerts,
+}
 """Keys that are tables."""
-LISTS: dict[str, type[Table]] = {"models": ModelEntry, "servers": ServerEntry, "active": ActiveWindow}
+LISTS: dict[str, type[Table]] = {"models": ModelEntry, "servers": ServerEntry, "active": ActiveWindow, "sinks": Sink}
 """Keys that are lists of tables."""
+
+
+def keys_of(table: type[BaseModel]) -> dict[str, str]:
+    """The fields of a table by the keys that an operator writes."""
+    return {field.alias or name: name for name, field in table.model_fields.items()}

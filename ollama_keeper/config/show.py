@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ollama_keeper.config.effective import Config, Server, WebSettings
+from ollama_keeper.config.effective import AlertSettings, Config, Server, SinkSettings, WebSettings
 from ollama_keeper.config.hours import written
 from ollama_keeper.config.schema import Settings
 from ollama_keeper.config.urls import DEFAULT_URL, default_name
@@ -43,6 +43,7 @@ def show(config: Config) -> str:
         "state_dir": str(config.state_dir) if config.state_dir else "off",
         "web": _web(config.web),
         "log": {"level": config.log.level, "format": config.log.format},
+        "alerts": _alerts(config.alerts),
     }
     source = f"# from {config.path}" if config.path else "# from defaults, variables and flags, without a file"
     return f"{source}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True)}"
@@ -126,6 +127,32 @@ def _web(web: WebSettings) -> dict[str, Any]:
     token = {"token_file": str(web.token_file)} if web.token_file else {}
     socket = str(web.socket or "off")
     return {"listen": web.listen or "off", "socket": socket, **token, "allowed_hosts": list(web.allowed_hosts)}
+
+
+def _alerts(alerts: AlertSettings) -> dict[str, Any]:
+    """Of secrets only the files that they are read from."""
+    told = {alert.value: after_s for alert, after_s in alerts.rules.for_s.items()}
+    beat = alerts.heartbeat_url_file
+    return {
+        "sinks": [_sink(sink) for sink in alerts.sinks],
+        "for": {alert: "off" if after_s is None else config_duration(after_s) for alert, after_s in told.items()},
+        "repeat_interval": config_duration(alerts.repeat_s),
+        "send_resolved": alerts.send_resolved,
+        "language": alerts.language,
+        **({"heartbeat_url_file": str(beat)} if beat else {}),
+        "heartbeat_every": config_duration(alerts.heartbeat_every_s),
+    }
+
+
+def _sink(sink: SinkSettings) -> dict[str, Any]:
+    told = {
+        "name": sink.name,
+        "type": sink.type,
+        "url_file": str(sink.url_file),
+        "secret_file": sink.secret_file and str(sink.secret_file),
+        "template": sink.template,
+    }
+    return {key: value for key, value in told.items() if value}
 
 
 def _budget(budget: Budget | None) -> dict[str, Any]:

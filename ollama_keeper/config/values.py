@@ -4,11 +4,15 @@ Each raises `Wrong` with what is wrong and what to write; who knows the place ad
 numbers and booleans are taken as text too. Values that may hold a secret are never shown.
 """
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
+from string import Template
 
+from ollama_keeper.core.alert_rules import TEMPLATE_FIELDS
 from ollama_keeper.core.names import BadName, parse_name
 from ollama_keeper.core.policy import ContextRule
+from ollama_keeper.core.reasons import Alert
 from ollama_keeper.core.units import BadUnit, config_duration, parse_duration, parse_size
 
 LEAST_CONTEXT = 256
@@ -229,6 +233,47 @@ def site_name(value: object) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise Wrong(f"{shown(value)} is not a server name", "write the name of one of the servers")
     return str(value).strip()
+
+
+def sink_name(value: object) -> str:
+    """The name of a sink: letters, digits, `._-`."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _SERVER_NAME.fullmatch(text):
+        raise Wrong(f"{shown(value)} is not the name of a sink", "write letters, digits, '.', '_' and '-'")
+    return text
+
+
+def alert_durations(value: object) -> float | dict[str, float | None]:
+    """How long before an alert is told: one duration for all, or a table of alerts; `off` there is None."""
+    if not isinstance(value, Mapping):
+        return duration()(value)
+    told: dict[str, float | None] = {}
+    for name, text in value.items():
+        if name not in set(Alert):
+            near = difflib.get_close_matches(str(name), list(Alert), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(Alert)}"
+            raise Wrong(f"{shown(name)} is no alert", hint)
+        try:
+            told[str(name)] = None if is_off(text) else duration()(text)
+        except Wrong as wrong:
+            raise Wrong(f"of {name}: {wrong.what}", wrong.hint) from None
+    return told
+
+
+def template(value: object) -> str:
+    """The text of a message with `$name` or `${name}` in it; `$$` is a dollar."""
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong(f"{shown(value)} is not the text of a message", "write text with $title and $text in it")
+    for match in Template.pattern.finditer(value):
+        name = match.group("named") or match.group("braced")
+        line = value.count("\n", 0, match.start()) + 1
+        if match.group("invalid") is not None:
+            raise Wrong(f"a lone $ in line {line} of it", "write $$ for a dollar, or $title")
+        if name and name not in TEMPLATE_FIELDS:
+            near = difflib.get_close_matches(name, TEMPLATE_FIELDS, n=1, cutoff=0.5)
+            hint = f"did you mean ${near[0]}?" if near else f"known are {', '.join(TEMPLATE_FIELDS)}"
+            raise Wrong(f"${name} in line {line} of it means nothing", hint)
+    return value
 
 
 def path(value: object) -> str:

@@ -25,12 +25,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def documents(book: Book, lanes: Iterable[Lane], now: Instant) -> dict[str, Document]:
+def documents(book: Book, lanes: Iterable[Lane]) -> dict[str, Document]:
     """All documents by their key."""
     kept = {f"{OPEN}{one.fingerprint}": _incident(one) for one in book.firing}
     kept |= {f"{OVER}{one.fingerprint}": _incident(one) for one in book.over}
     for lane in lanes:
-        kept[f"{LANE}{lane.sink}"] = _lane(lane, now)
+        kept[f"{LANE}{lane.sink}"] = _lane(lane)
         for told in lane.told:
             part = kept.setdefault(f"{TOLD}{lane.sink}.{told.fingerprint[0]}", {"sink": lane.sink, "told": {}})
             part["told"][told.fingerprint] = [told.round, told.over, told.at.isoformat()]
@@ -113,9 +113,9 @@ def _reason(text: str | None) -> StateReason:
     return known.get(text)
 
 
-def _lane(lane: Lane, now: Instant) -> Document:
+def _lane(lane: Lane) -> Document:
     def wall(moment: Instant | None) -> str | None:
-        return None if moment is None else now.later(moment.mono - now.mono).wall.isoformat(timespec="seconds")
+        return None if moment is None else moment.wall.isoformat(timespec="seconds")
 
     return {
         "sink": lane.sink,

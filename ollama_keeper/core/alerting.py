@@ -15,10 +15,11 @@ unhealthy for 15 minutes after the last fault of its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
+from ollama_keeper.core.alert_rules import Rules
 from ollama_keeper.core.changes import (
     AlertFiring,
     AlertResolved,
@@ -39,18 +40,6 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import Alert, StateReason
 
-FOR_S: Mapping[Alert, float] = dict.fromkeys(Alert, 300.0) | {
-    Alert.DEGRADED: 600.0,
-    Alert.SERVER_DOWN: 90.0,
-    Alert.SERVER_BUSY: 90.0,
-    Alert.SCHEDULER_HUNG: 90.0,
-    Alert.CLOCK_SKEW: 90.0,
-    Alert.COLD_START: 0.0,
-    Alert.KEEPER_UNHEALTHY: 0.0,
-}
-"""How long a trouble lasts before it is told, in seconds; what only happens is told at once."""
-
-REPEAT_S = 4 * 3_600.0
 HEAL_S = 90.0  # after a server has come back, its models are given so long before they are told of
 HOLD_S = 60.0  # well again for so long is over
 FLAPPING = 3
@@ -64,17 +53,6 @@ MUTING = frozenset({Aspect.DOWN, Aspect.BUSY, Aspect.HUNG})
 SHORT_FAULTS = (LoopStalled, LogDropped)
 FAULTS = (*SHORT_FAULTS, CheckFailed, NotificationFailed, StateFailed, WebFailed)
 RECOVERED, NOT_WANTED = "recovered", "not_wanted"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """When to tell.
-
-    Attributes:
-        for_s: seconds that a trouble lasts before it fires; None: that alert is never told.
-    """
-
-    for_s: Mapping[Alert, float | None] = field(default_factory=lambda: FOR_S, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +189,8 @@ def _of_keeper(book: Book, now: Instant) -> Iterable[Finding]:
     counts = [fault for fault in counts if fault.lasting or fault.times >= STALLS]
     if counts:
         since = min(fault.at for fault in counts)
-        details = tuple((fault.event, fault.about or fault.times) for fault in counts)
-        yield Finding(Subject("", "", Aspect.KEEPER), Alert.KEEPER_UNHEALTHY, since, None, details)
+        faults: Details = tuple((fault.event, fault.about or fault.times) for fault in counts)
+        yield Finding(Subject("", "", Aspect.KEEPER), Alert.KEEPER_UNHEALTHY, since, None, faults)
 
 
 def _of_clients(book: Book, seen: Seen) -> list[Finding]:

@@ -164,7 +164,7 @@ def _of_model(
     absent = _absence(model, state, reason)
     if absent is not None:
         since = model.departure.at if model.departure else memory.born
-        waits = absent is not Alert.MISSING and _heals(model, memory, state, now)
+        waits = reason is Reason.BEING_PULLED or (absent is not Alert.MISSING and _heals(model, memory, state, now))
         details = _told(model, memory, state, now)
         yield Finding(_subject(memory.server, Aspect.ABSENT, model.model), absent, since, reason, details, waits)
     if state in LISTED and model.present is not None:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from ollama_keeper.core.alerting import REPEAT_S, Book, Incident
+from ollama_keeper.core.alert_rules import REPEAT_S
+from ollama_keeper.core.alerting import Book, Incident
 from ollama_keeper.core.changes import Change, NotificationDelayed, NotificationFailed, NotificationSent
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.reasons import Undelivered

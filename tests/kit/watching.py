@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from ollama_keeper.core.alerting import Book, Incident, Rules, noted, opened, step
+from ollama_keeper.core.alert_rules import Rules
+from ollama_keeper.core.alerting import Book, Incident, noted, opened, step
 from ollama_keeper.core.changes import AlertFiring, AlertResolved, Change
 from ollama_keeper.core.memory import ServerMemory
 from tests.kit.story import Story, instant

@@ -58,7 +58,7 @@ def test_an_empty_variable_is_not_set() -> None:
             "OLLAMA_KEEPER_SERVERS",
             "is a list of tables, which no variable can hold; write OLLAMA_KEEPER_OLLAMA for one server, or a file",
         ),
-        ("OLLAMA_KEEPER_ALERTS__FOR", "is not in this version; take it out"),
+        ("OLLAMA_KEEPER_ALERTS__SINKS", "is a list of tables, which no variable can hold; write it in a file"),
         ("OLLAMA_KEEPER_METRICS", "is not in this version; take it out"),
     ],
 )

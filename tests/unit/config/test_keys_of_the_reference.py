@@ -9,14 +9,24 @@ from pathlib import Path
 import pytest
 
 from ollama_keeper.config import values
-from ollama_keeper.config.schema import Log, ModelDefaults, ModelEntry, ServerDefaults, ServerEntry, Settings, Web
+from ollama_keeper.config.schema import (
+    Alerts,
+    Log,
+    ModelDefaults,
+    ModelEntry,
+    ServerDefaults,
+    ServerEntry,
+    Settings,
+    Web,
+)
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference.md").read_text(encoding="utf-8")
 TABLES = {
     "2.1 Top level": {name: Settings.model_fields[name].default for name in ("shutdown_grace", "state_dir")}
     | {"ollama": None, "servers": None, "models": None}
     | {f"log.{name}": field.default for name, field in Log.model_fields.items()}
-    | {f"web.{name}": field.default for name, field in Web.model_fields.items()},
+    | {f"web.{name}": field.default for name, field in Web.model_fields.items()}
+    | {f"alerts.{field.alias or name}": field.default for name, field in Alerts.model_fields.items()},
     "2.2 Per server": {name: field.default for name, field in ServerEntry.model_fields.items()},
     "2.3 Per model": {name: field.default for name, field in ModelEntry.model_fields.items()},
 }

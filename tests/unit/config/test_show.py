@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ollama_keeper.config import load
 from ollama_keeper.config.example import example
-from ollama_keeper.config.schema import Log, ModelDefaults, Options, ServerDefaults, ServerEntry, Settings
+from ollama_keeper.config.schema import Alerts, Log, ModelDefaults, Options, ServerDefaults, ServerEntry, Settings, Sink
 from ollama_keeper.config.show import Found, initial, json_schema, show
 
 Write = Callable[[str], Path]
@@ -26,6 +27,13 @@ models:
 shutdown_grace: 500ms
 state_dir: off
 log: {level: debug}
+alerts:
+  sinks:
+    - {name: team, type: feishu, url_file: team-url, secret_file: team-secret, template: "$title"}
+    - {name: hook, type: webhook, url_file: hook-url}
+  for: {degraded: 20m, cold_start: off}
+  language: zh
+  heartbeat_url_file: beat-url
 """
 
 
@@ -35,14 +43,8 @@ def test_what_is_shown_can_be_loaded_and_means_the_same(write: Write) -> None:
     )
     again = load(path=write(show(config)), environ={})
     assert show(again) == show(config)
-    assert again.servers[0].policies[0] == config.servers[0].policies[0].__class__(
-        **{
-            name: getattr(config.servers[0].policies[0], name)
-            for name in config.servers[0].policies[0].__slots__
-            if name != "interval_configured"
-        },
-        interval_configured=True,
-    )
+    assert again.alerts == config.alerts
+    assert again.servers[0].policies[0] == replace(config.servers[0].policies[0], interval_configured=True)
 
 
 def test_secrets_are_shown_only_as_the_files_they_are_read_from(write: Write) -> None:
@@ -82,7 +84,7 @@ def test_the_schema_takes_a_name_for_a_model_and_no_unknown_key() -> None:
     assert schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("table", [Settings, ModelDefaults, ServerDefaults, ServerEntry, Log, Options])
+@pytest.mark.parametrize("table", [Settings, ModelDefaults, ServerDefaults, ServerEntry, Log, Options, Alerts, Sink])
 def test_every_key_says_what_it_is_for(table: type) -> None:
     assert all(field.description for field in table.model_fields.values())  # type: ignore[attr-defined]
 
@@ -93,7 +95,7 @@ def test_every_key_says_what_it_is_for(table: type) -> None:
 def uncommented(text: str) -> Iterator[str]:
     """The example with the `#` before every key taken away: before prose it is followed by one space, or by three."""
     for line in text.splitlines():
-        yield line.replace("#", "", 1) if re.match(r" *#(|  |    )[^ #]", line) else line
+        yield line.replace("#", "", 1) if re.match(r" *#(|  |    |      )[^ #]", line) else line
 
 
 def test_the_example_is_what_the_schema_says() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_keeper.core.alerting import FOR_S, Rules, fingerprint
+from ollama_keeper.core.alert_rules import FOR_S, Rules
+from ollama_keeper.core.alerting import fingerprint
 from ollama_keeper.core.changes import (
     AlertFiring,
     ConfigLoaded,
