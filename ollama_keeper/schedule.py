@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from ollama_keeper.clock import Clock
+from ollama_keeper.core.counts import Timing
 from ollama_keeper.core.spread import phase
 
 Check = Callable[[], None]
@@ -31,11 +33,19 @@ class Grid(BaseTrigger):
         del previous_fire_time
         return self.anchor + (1 + (now - self.anchor) // self.step) * self.step
 
+    def turn(self, now: datetime) -> tuple[int, float]:
+        """The number of the last point up to `now`, and how many seconds ago that was."""
+        number, late = divmod(now - self.anchor, self.step)
+        return number, late.total_seconds()
+
 
 class Schedule:
     """The jobs of all models. The models of one server share a phase, so that one look serves all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.timing = Timing()
+        self._clock = clock
+        self._turns: dict[str, int] = {}  # the last turn of each job
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._revision = 0
         self._jobs: dict[tuple[str, str], tuple[str, float]] = {}
@@ -49,10 +59,11 @@ class Schedule:
         self._revision += 1
         job_id = f"{server}|{model}@{self._revision}"
         self._jobs[server, model] = (job_id, interval_s)
+        grid = _grid(server, interval_s)
         contextvars.Context().run(
             self._scheduler.add_job,
-            _started(check),
-            trigger=_grid(server, interval_s),
+            self._timed(check, grid, job_id),
+            trigger=grid,
             id=job_id,
             misfire_grace_time=None,
             coalesce=True,
@@ -62,10 +73,13 @@ class Schedule:
     def remove(self, server: str, model: str | None = None) -> None:
         """Ends the job of a model, or of all models of a server; a check that runs goes on."""
         for key in [key for key in self._jobs if key[0] == server and model in {None, key[1]}]:
-            self._scheduler.remove_job(self._jobs.pop(key)[0])
+            job_id, _ = self._jobs.pop(key)
+            self._turns.pop(job_id, None)
+            self._scheduler.remove_job(job_id)
 
     def redate(self) -> None:
         """Dates all jobs anew: to be called when the wall clock was stepped, or the machine slept."""
+        self._turns.clear()  # turns that never were are not missed
         for (server, _), (job_id, interval_s) in self._jobs.items():
             self._scheduler.reschedule_job(job_id, trigger=_grid(server, interval_s))
 
@@ -73,14 +87,17 @@ class Schedule:
         """Starts no more checks."""
         self._scheduler.shutdown(wait=False)
 
+    def _timed(self, check: Check, grid: Grid, job_id: str) -> Callable[[], object]:
+        async def run() -> None:
+            turn, late_s = grid.turn(self._clock.now().wall)
+            self.timing.lag_s.take(late_s)
+            self.timing.missed += max(turn - self._turns.get(job_id, turn) - 1, 0)
+            self._turns[job_id] = turn
+            check()
+
+        return run
+
 
 def _grid(server: str, interval_s: float) -> Grid:
     """The grid of one server's jobs: servers are spread over the interval by a hash of their names."""
     return Grid(EPOCH + timedelta(seconds=phase(server, "looks") * interval_s), interval_s)
-
-
-def _started(check: Check) -> Callable[[], object]:
-    async def run() -> None:
-        check()
-
-    return run

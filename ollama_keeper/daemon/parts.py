@@ -9,6 +9,7 @@ from ollama_keeper.clock import Clock
 from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.config.watch import FileWatch
+from ollama_keeper.core.counts import Timing
 from ollama_keeper.report import Reports
 from ollama_keeper.server import Client, Server
 from ollama_keeper.store import Store
@@ -21,6 +22,11 @@ class Desk(Commanded, Protocol):
     @property
     def servers(self) -> tuple[Server, ...]:
         """The servers at work."""
+        ...
+
+    @property
+    def timing(self) -> Timing:
+        """How well the schedule and the loop keep their times."""
         ...
 
 

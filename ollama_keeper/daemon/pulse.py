@@ -55,6 +55,7 @@ class Pulse:
             self._fleet.schedule.redate()
             self._take(ClockJumped(delta_s=step))
         late_s = now.since(before) - BEAT_S
+        self._fleet.schedule.timing.beats.append(max(late_s, 0.0))
         if late_s > STALLED_S:
             self._take(LoopStalled(stall_s=late_s))
         if (step or 0.0) > SLEPT_S or late_s > SLEPT_S:
