@@ -31,6 +31,7 @@ from ollama_keeper.ollama.resolver import resolve_aside
 from ollama_keeper.report import Reports
 from ollama_keeper.report.log import Log, open_log
 from ollama_keeper.store import open_store
+from ollama_keeper.web.feed import Feed
 
 SIGNALS = ("SIGTERM", "SIGINT")
 FLUSH_S = 2.0
@@ -64,13 +65,14 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
         ConfigError: a token or certificate file cannot be used.
     """
     resolve_aside(asyncio.get_running_loop())
-    reports = Reports(log)
+    feed = Feed()
+    reports = Reports(log, feed)
     clock = SystemClock()
     tell = partial(_tell, reports, clock)
     store = open_store(config.state_dir, report=tell)
     watch = FileWatch(config.path) if config.path else None
     try:
-        pages = tuple(pages_of(Given(config.web, config.source, clock, tell)))
+        pages = tuple(pages_of(Given(config.web, config.source, clock, tell, feed)))
     except AddressTaken as taken:
         click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
         return EXIT_SOME_NOT

@@ -50,24 +50,27 @@ async def _again(config: Config, *, as_json: bool) -> int:
             while True:
                 await watch.until(lambda: False, timeout_s=EVERY_S)
                 shown = seen_once(snapshot((server.memory for server in watch.servers), watch.clock.now()))
-                show(json.dumps(document(shown), ensure_ascii=False) if as_json else _table(watch, shown.models))
+                if as_json:
+                    show(json.dumps(document(shown), ensure_ascii=False), _timeless(shown))
+                else:
+                    show(table := _table(watch, shown.models), table)
 
 
 @contextmanager
-def _screen() -> Iterator[Callable[[str], None]]:
-    """Where a text is shown that replaces the one before it."""
+def _screen() -> Iterator[Callable[[str, object], None]]:
+    """Where a text is shown that replaces the one before it; in a pipe only where what it stands for has changed."""
     if interactive():
         from rich.live import Live
         from rich.text import Text
 
         with Live(auto_refresh=False) as live:
-            yield lambda text: live.update(Text(text), refresh=True)
+            yield lambda text, _: live.update(Text(text), refresh=True)
         return
-    before = [""]
+    before: list[object] = [None]
 
-    def show(text: str) -> None:
-        if text != before[0]:
-            before[0] = text
+    def show(text: str, what: object) -> None:
+        if what != before[0]:
+            before[0] = what
             click.echo(text)
 
     yield show
@@ -87,6 +90,11 @@ def seen_once(status: Status) -> Status:
     """The same as seen by one look: who looks once loads nothing, foresees nothing, and does not know since when."""
     servers = tuple(replace(row, since=None) for row in status.servers)
     return replace(status, servers=servers, models=tuple(_seen_once(row) for row in status.models))
+
+
+def _timeless(status: Status) -> Status:
+    """The same without the moments of its looks."""
+    return replace(status, at="", servers=tuple(replace(row, looked=None) for row in status.servers))
 
 
 def _seen_once(row: ModelRow) -> ModelRow:

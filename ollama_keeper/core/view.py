@@ -37,6 +37,8 @@ class ServerRow:
         version: of Ollama, as it last told.
         reason: why the last look failed; None when it did not.
         since: when it entered its state.
+        looked: when it last gave a valid list of its models; None where never.
+        budget_bytes, budget_models: what all of its models may take, guests included; None where that is not limited.
     """
 
     name: str
@@ -44,6 +46,9 @@ class ServerRow:
     version: str | None = None
     reason: str | None = None
     since: str | None = None
+    looked: str | None = None
+    budget_bytes: int | None = None
+    budget_models: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +84,10 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All servers, and of each its wanted models by rank, then its guests."""
+    """All servers, and of each its wanted models by rank, then its guests, as they were at a moment."""
 
     version: int
+    at: str
     servers: tuple[ServerRow, ...]
     models: tuple[ModelRow, ...]
 
@@ -90,13 +96,14 @@ def snapshot(memories: Iterable[ServerMemory], now: Instant) -> Status:
     """Everything that is shown, at one moment."""
     known = tuple(memories)
     rows = tuple(row for memory in known for row in model_rows(memory, now))
-    return Status(VERSION, tuple(server_row(memory) for memory in known), rows)
+    return Status(VERSION, written(now.wall), tuple(server_row(memory) for memory in known), rows)
 
 
 def document(status: Status) -> dict[str, Any]:
     """The JSON form."""
     return {
         "version": status.version,
+        "at": status.at,
         "servers": [_plain(row) for row in status.servers],
         "models": [_plain(row) for row in status.models],
     }
@@ -105,7 +112,17 @@ def document(status: Status) -> dict[str, Any]:
 def server_row(memory: ServerMemory) -> ServerRow:
     """One server."""
     failure = memory.failure.value if memory.failure else None
-    return ServerRow(memory.server, memory.state.value, memory.version, failure, _written(memory.since.wall))
+    budget = memory.budget
+    return ServerRow(
+        memory.server,
+        memory.state.value,
+        memory.version,
+        failure,
+        since=written(memory.since.wall),
+        looked=written(memory.good.wall) if memory.good else None,
+        budget_bytes=budget.memory if budget else None,
+        budget_models=budget.models if budget else None,
+    )
 
 
 def model_rows(memory: ServerMemory, now: Instant) -> tuple[ModelRow, ...]:
@@ -124,7 +141,7 @@ def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRo
         reason.value if reason else None,
         resident=resident(model),
         required=model.policy.required,
-        since=_written(since(model, memory, state).wall),
+        since=written(since(model, memory, state).wall),
         next=coming.step.value if coming else None,
         next_s=round(coming.in_s, 1) if coming and coming.in_s is not None else None,
         pulled_fraction=None if (pulled := fraction(model)) is None else round(pulled, 3),
@@ -152,7 +169,7 @@ def since(model: ModelMemory, memory: ServerMemory, state: State) -> Instant:
 def _guest_rows(memory: ServerMemory, now: Instant) -> Iterable[ModelRow]:
     for guest in memory.guests():
         row = _listed(guest.listed, memory, now)
-        appeared = _written(guest.appeared.wall)
+        appeared = written(guest.appeared.wall)
         name = guest.listed.text
         yield ModelRow(memory.server, name, GUEST, None, resident=True, required=False, since=appeared, **row)
 
@@ -163,7 +180,7 @@ def _listed(listed: Listed | None, memory: ServerMemory, now: Instant) -> dict[s
         return {}
     left_s = memory.remaining_s(listed, now)
     return {
-        "until": FOREVER if pinned(left_s) else _written(listed.expires_at),
+        "until": FOREVER if pinned(left_s) else written(listed.expires_at),
         "remaining_s": None if pinned(left_s) else round(left_s, 1),
         "context_length": listed.context_length,
         "gpu_fraction": None if listed.gpu_fraction is None else round(listed.gpu_fraction, 3),
@@ -172,7 +189,8 @@ def _listed(listed: Listed | None, memory: ServerMemory, now: Instant) -> dict[s
     }
 
 
-def _written(at: datetime) -> str:
+def written(at: datetime) -> str:
+    """An instant as the document has it."""
     return at.isoformat(timespec="seconds")
 
 

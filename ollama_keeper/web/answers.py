@@ -1,24 +1,21 @@
 """The answers of the status surface: JSON, and a word of text for probes."""
 
-import json
 from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
 
+from ollama_keeper.web.escaped import as_json
+
 
 class Json(Response):
-    """A JSON document. What could end a script or a line of a log is escaped, whatever a model is called."""
+    """A JSON document."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The text of a document; other than ASCII as escapes."""
-        text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-        return text.translate(_ESCAPED).encode("ascii") + b"\n"
-
-
-_ESCAPED = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\x7f"}
+        """The text of a document, on one line."""
+        return as_json(content) + b"\n"
 
 
 def problem(status: int, error: str, **more: str) -> Json:

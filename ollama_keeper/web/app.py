@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.readiness import Unready, unready, unready_of
-from ollama_keeper.core.view import VERSION, ModelRow, Status, document, model_rows, server_row
+from ollama_keeper.core.view import VERSION, ModelRow, Status, document, model_rows, server_row, written
 from ollama_keeper.web.answers import Json, no, problem
 from ollama_keeper.web.control import BadCommand, refused
 from ollama_keeper.web.gate import Gate
@@ -60,7 +60,7 @@ class Routes:
         for memory in memories:
             rows += model_rows(memory, now)
             await asyncio.sleep(0)
-        return Json(document(Status(VERSION, tuple(map(server_row, memories)), tuple(rows))))
+        return Json(document(Status(VERSION, written(now.wall), tuple(map(server_row, memories)), tuple(rows))))
 
 
 def web_app(

@@ -7,6 +7,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_S = 5.0
 """A request that has not come whole by then is given up, and so is a connection on which none comes."""
+STALLED_S = 10.0
+"""An answer of which nothing is taken for so long is given up; a stream of events is no longer than it is read."""
 CONNECTIONS = 128
 """One more, and the connection that has been there longest is closed, an idle one first."""
 
@@ -16,6 +18,7 @@ class LimitedConnection(H11Protocol):
 
     transport: asyncio.Transport
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
     _began: float = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -28,7 +31,18 @@ class LimitedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
         self._stop_waiting()
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """More is to be sent than the client takes."""
+        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has taken what there was."""
+        self._taken()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Part of a request: its time runs from its first byte to its last."""
@@ -55,6 +69,11 @@ class LimitedConnection(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _taken(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _give_up(self) -> None:
         self._deadline = None

@@ -6,7 +6,7 @@ It is a consumer: what goes wrong here is told, and neither stops the daemon nor
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -39,13 +39,19 @@ class _Embedded(uvicorn.Server):
         self._ending.set()
 
 
-async def serve(app: ASGIApp, bound: socket.socket) -> None:
-    """Answers until cancelled, then closes within a second."""
+async def serve(app: ASGIApp, bound: socket.socket, *, ending: Callable[[], None] | None = None) -> None:
+    """Answers until cancelled, then closes within a second.
+
+    Args:
+        ending: ends what would be answered for ever.
+    """
     server = _Embedded(_settings(app))
     task = asyncio.ensure_future(server.serve(sockets=[bound]))
     try:
         await asyncio.shield(task)
     finally:
+        if ending is not None:
+            ending()
         server.end()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(task, 2 * CLOSE_S)

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ollama_keeper.core.calendar import Window
-from ollama_keeper.core.facts import Paused
+from ollama_keeper.core.facts import Configured, Paused
 from ollama_keeper.core.outlook import Step
-from ollama_keeper.core.policy import Contention, OnExpire
+from ollama_keeper.core.policy import Budget, Contention, OnExpire, ranked
 from ollama_keeper.core.readiness import unready, unready_of
 from ollama_keeper.core.reasons import Failure, ServerState, State
 from ollama_keeper.core.view import GUEST, READYZ, VERSION, ModelRow, ServerRow, document, snapshot
-from tests.kit.story import NOON, Story, listed, wanted
+from tests.kit.story import GIB, NOON, Story, listed, wanted
 
 DOCS = Path(__file__).parents[3] / "docs"
 SCHEMA = json.loads((DOCS / "status.schema.json").read_text(encoding="utf-8"))
@@ -136,6 +136,20 @@ def test_what_comes_next_is_shown_with_its_time(story: Story, step: Step, in_s: 
 )
 def test_nothing_is_foreseen_where_only_an_event_can_bring_it(story: Story) -> None:
     assert (row(story).next, row(story).next_s) == (None, None)
+
+
+def test_a_server_is_shown_with_its_budget_and_the_age_of_what_is_known() -> None:
+    story = kept().at(15).looks(listed("a")).learns(Configured(ranked((wanted("a"),)), budget=Budget(22 * GIB, 3)))
+    (shown,) = snapshot([story.memory], story.at(20).now).servers
+    assert (shown.budget_bytes, shown.budget_models) == (22 * GIB, 3)
+    assert shown.looked == "2026-11-24T12:00:15+00:00"
+    assert snapshot([story.memory], story.now).at == "2026-11-24T12:00:20+00:00"
+
+
+def test_a_server_that_never_answered_was_never_looked_at() -> None:
+    story = Story((wanted("a"),)).fails_to_look()
+    (shown,) = snapshot([story.memory], story.now).servers
+    assert (shown.looked, shown.budget_bytes, shown.budget_models) == (None, None, None)
 
 
 # --- readiness --------------------------------------------------------------------------------------------------------

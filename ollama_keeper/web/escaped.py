@@ -1,0 +1,12 @@
+"""JSON of which nothing can end a script or a line of a log, whatever a model is called."""
+
+import json
+from typing import Any
+
+_ESCAPED = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\x7f"}
+
+
+def as_json(content: Any) -> bytes:
+    """The text of a document on one line; other than ASCII as escapes."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return text.translate(_ESCAPED).encode("ascii")
