@@ -6,8 +6,9 @@ by what was skipped.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from ollama_keeper.core.record import record
 
 WEEK = 7
 DAY_MINUTES = 24 * 60
@@ -15,7 +16,7 @@ DAY_MINUTES = 24 * 60
 Span = tuple[datetime, datetime]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """Hours of some days of the week.
 

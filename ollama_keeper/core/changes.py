@@ -6,27 +6,15 @@ UTC.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
+from dataclasses import Field, fields
 from datetime import datetime
-from typing import Any, ClassVar, Literal, NoReturn, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal
 
 from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, Reloaded, State, Undelivered, Unpulled
+from ollama_keeper.core.record import keyword_record as record
 
 Level = Literal["debug", "info", "warning", "error"]
 FIRST = ("server", "model", "state", "reason", "cause", "hint")
-
-
-Record = TypeVar("Record")
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True)
-def record(kind: type[Record]) -> type[Record]:
-    """A frozen dataclass by keywords, whose methods are those of `Change`.
-
-    The ones that `dataclass` would write are compiled at each start: 1.4 ms a class, and there are fifty.
-    """
-    kind.__doc__ = kind.__doc__ or kind.__name__  # else it is made from the signature, which takes as long
-    return dataclass(init=False, repr=False, eq=False, kw_only=True)(kind)
 
 
 @record
@@ -45,30 +33,6 @@ class Change:
     cause: Cause | None = None
     hint: str | None = None
 
-    def __init__(self, **values: object) -> None:
-        given = {field.name: values.pop(field.name, field.default) for field in fields(self)}
-        missing = [name for name, value in given.items() if value is MISSING]
-        if missing or values:
-            msg = f"{type(self).__name__} has no {[*values]}, and lacks {missing}"
-            raise TypeError(msg)
-        vars(self).update(given)
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise FrozenInstanceError(name)
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise FrozenInstanceError(name)
-
-    def __eq__(self, other: object) -> bool:
-        return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((type(self), *vars(self).values()))
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({shown})"
-
     @property
     def level(self) -> Level:
         """The level of this line; most events have one level only."""
@@ -76,9 +40,8 @@ class Change:
 
     def told(self) -> dict[str, object]:
         """The fields that apply, those common to all events first."""
-        names = [field.name for field in fields(self)]
-        ordered = [*FIRST, *(name for name in names if name not in FIRST)]
-        return {name.rstrip("_"): value for name in ordered if (value := getattr(self, name)) is not None}
+        values = {name: getattr(self, name) for name in (*FIRST, *(field.name for field in fields(self)))}
+        return {name.rstrip("_"): value for name, value in values.items() if value is not None}
 
 
 @record

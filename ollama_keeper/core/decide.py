@@ -3,7 +3,6 @@
 An absent model asks for nothing here: whose turn it is to load concerns the whole server (`turn.next_load`).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from ollama_keeper.core.facts import LoadRequest, ProbeRequest, Send
@@ -14,6 +13,7 @@ from ollama_keeper.core.ownership import Claim, claim, found_idle, lease_left_s,
 from ollama_keeper.core.policy import OnExpire, Options
 from ollama_keeper.core.probes import probe_due, probe_request
 from ollama_keeper.core.reasons import ServerState
+from ollama_keeper.core.record import record
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.release import release
 from ollama_keeper.core.repair import repair, same_weights
@@ -56,7 +56,7 @@ class Why(StrEnum):
     GIVEN_BACK = "it is not to be kept, and is given back"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What to do for one model, and why; `request` is set for everything that is sent."""
 

@@ -1,17 +1,17 @@
 """Why a model left (CONTRACT 4): the first cause whose test holds."""
 
-from dataclasses import dataclass
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S, TIME_SLACK_S
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.reasons import Cause
+from ollama_keeper.core.record import record
 
 UNOBSERVED_INTERVALS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scene:
     """Two looks in a row, and what happened between them.
 

@@ -4,12 +4,13 @@ The last list is kept when nothing is learnt, and an address is gone after two a
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from ollama_keeper.core.record import record
 
 ABSENCES = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """The addresses of a name, each with how often in a row it was absent from the answer."""
 

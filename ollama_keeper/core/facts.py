@@ -3,7 +3,6 @@
 The shell makes them, `fold` takes them in. Sizes are bytes, spans seconds, instants of the server aware datetimes.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,6 +10,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.names import ModelName
 from ollama_keeper.core.policy import Budget, Options, Policy
 from ollama_keeper.core.reasons import Cause, Failure, Unpulled
+from ollama_keeper.core.record import record
 
 
 class Kind(StrEnum):
@@ -22,7 +22,7 @@ class Kind(StrEnum):
     CLOUD = "cloud"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listed:
     """One entry of `/api/ps` (OLLAMA.md 5).
 
@@ -48,7 +48,7 @@ class Listed:
         return self.size_vram / self.size
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pulled:
     """One entry of `/api/tags`; `size` is that on disk."""
 
@@ -58,7 +58,7 @@ class Pulled:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shown:
     """What `/api/show` tells of a model.
 
@@ -96,7 +96,7 @@ class Send(StrEnum):
     UNLOAD = "unload"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadRequest:
     """One load-only request: loads an absent model, or touches a listed one, without a token.
 
@@ -114,7 +114,7 @@ class LoadRequest:
     options: Options = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeRequest:
     """One generated token, or one embedding: proof that inference works (OLLAMA.md 13). Fields as in `LoadRequest`."""
 
@@ -126,7 +126,7 @@ class ProbeRequest:
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Configured:
     """The operator's wishes for this server, ranked; the first fact of all, and one after each reload.
 
@@ -139,7 +139,7 @@ class Configured:
     budget: Budget | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Looked:
     """A valid answer of `/api/ps`.
 
@@ -157,7 +157,7 @@ class Looked:
     asked: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LookFailed:
     """A look without a valid answer; it says nothing about the models."""
 
@@ -167,19 +167,19 @@ class LookFailed:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LookSilent:
     """A look is open for longer than 5 s."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Versioned:
     """`/api/version` answered."""
 
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VersionFailed:
     """`/api/version` did not answer, or not as Ollama would."""
 
@@ -187,14 +187,14 @@ class VersionFailed:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tagged:
     """A valid answer of `/api/tags`: what is pulled."""
 
     models: tuple[Pulled, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Described:
     """`/api/show` of one name answered; `digest` is the manifest digest that the name had when it was asked."""
 
@@ -203,7 +203,7 @@ class Described:
     shown: Shown
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DescribeFailed:
     """`/api/show` of one name failed."""
 
@@ -214,7 +214,7 @@ class DescribeFailed:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InquiryFailed:
     """`/api/tags` did not answer, so nothing can be warmed that is not known yet."""
 
@@ -222,7 +222,7 @@ class InquiryFailed:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """A load of ours was sent. `cause` is set for warms."""
 
@@ -230,14 +230,14 @@ class Opened:
     cause: Cause | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answered:
     """A load of ours was answered as loaded (`done_reason: load`, or empty embeddings)."""
 
     request: LoadRequest
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """A load of ours failed.
 
@@ -253,7 +253,7 @@ class Failed:
     stopping: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IdleTested:
     """The idle test of one model ended (CONTRACT 1; OLLAMA.md 5.1)."""
 
@@ -261,7 +261,7 @@ class IdleTested:
     idle: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Probed:
     """A probe was answered after `took_s`; `first_token_s` as the server measured it, None where it does not tell."""
 
@@ -270,7 +270,7 @@ class Probed:
     first_token_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeFailed:
     """A probe was not answered in time, or with a failure."""
 
@@ -281,7 +281,7 @@ class ProbeFailed:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Paused:
     """Somebody asked that models be left alone.
 
@@ -299,7 +299,7 @@ class Paused:
     unload: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resumed:
     """Somebody asked that models be kept again."""
 
@@ -307,21 +307,21 @@ class Resumed:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hurried:
     """Somebody asked that absent models be warmed now."""
 
     models: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PullOpened:
     """A pull of ours was sent."""
 
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PullProgressed:
     """How far a pull of ours is: bytes of the layers that it has told of so far."""
 
@@ -330,14 +330,14 @@ class PullProgressed:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PullEnded:
     """A pull of ours succeeded: the model is there."""
 
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PullFailed:
     """A pull of ours failed; Ollama keeps what has come, and goes on from there when it is asked again.
 

@@ -4,17 +4,17 @@ What holds an absent model back, in the order of the table of states (CONTRACT 3
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Breaker, Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_LOADS_AN_HOUR, FULL_FOR_S, HOUR_S
 from ollama_keeper.core.policy import Contention
 from ollama_keeper.core.reasons import Cause, Failure, Reason, ServerState, State
+from ollama_keeper.core.record import record
 from ollama_keeper.core.spread import spread
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hold:
     """One reason not to warm now.
 

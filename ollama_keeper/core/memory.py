@@ -3,7 +3,6 @@
 Everything that the keeper tells, decides or shows is a function of this, of the policies in it, and of the moment.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ollama_keeper.core.facts import Kind, Listed, LoadRequest, Send, Shown
@@ -12,11 +11,12 @@ from ollama_keeper.core.names import ModelName
 from ollama_keeper.core.numbers import PING_IS_LOAD_S, TIME_SLACK_S
 from ollama_keeper.core.policy import Budget, Options, Policy
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, ServerState, State, StateReason, Unpulled
+from ollama_keeper.core.record import record, replace
 
 Key = tuple[ModelName, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadRecord:
     """How our own warm, re-pin or take-over was listed when it had ended: what "ours" is judged by (CONTRACT 1).
 
@@ -44,7 +44,7 @@ class LoadRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenLoad:
     """A load of ours that is not answered yet.
 
@@ -66,7 +66,7 @@ class OpenLoad:
         return self.request.send is not Send.PING or self.vanished or now.since(self.since) >= PING_IS_LOAD_S
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pending:
     """A load of ours that was answered, and that the next look has to show."""
 
@@ -77,7 +77,7 @@ class Pending:
     reloaded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Departure:
     """Why the model is not resident, and since when.
 
@@ -97,7 +97,7 @@ class Departure:
     released: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Return:
     """How the model came to be resident."""
 
@@ -107,7 +107,7 @@ class Return:
     load_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Breaker:
     """Warms of one model are held off.
 
@@ -129,7 +129,7 @@ class Breaker:
         return not self.closed and now.since(self.opened) < self.open_s
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Present:
     """A listed model, wanted or guest: since when, and when its `expires_at` last moved."""
 
@@ -143,7 +143,7 @@ class Present:
         return self.listed.name, self.listed.digest
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Full:
     """A warm cost a model of higher rank: neither it nor a lower rank is tried again (CONTRACT 8).
 
@@ -161,7 +161,7 @@ class Full:
     sweep: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pause:
     """A model is to be left alone: since when, until when, who asked, and why; wall times, so that it outlives us."""
 
@@ -172,7 +172,7 @@ class Pause:
     unload: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LearnedSize:
     """What a model took when it was last loaded by us: of which weights, with which options."""
 
@@ -181,7 +181,7 @@ class LearnedSize:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Download:
     """The pull of a missing model: how far it is, or why the last one failed.
 
@@ -203,7 +203,7 @@ class Download:
     reason: Failure | Unpulled | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelMemory:
     """What is known of one wanted model on one server.
 
@@ -294,7 +294,7 @@ class ModelMemory:
         return self.shown.kind if self.shown else Kind.COMPLETION
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServerMemory:
     """What is known of one server.
 

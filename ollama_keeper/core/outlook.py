@@ -3,7 +3,6 @@
 For people to look at: nothing is decided by it. Whatever happens on the server before may change it.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from ollama_keeper.core.decide import Act, Why, decide
@@ -14,6 +13,7 @@ from ollama_keeper.core.ownership import Claim, claim, lease_left_s
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.pulls import pulling, retry_at, to_be_pulled
 from ollama_keeper.core.reasons import State
+from ollama_keeper.core.record import record
 from ollama_keeper.core.turn import wants_load
 from ollama_keeper.core.wishes import Unwanted, ahead_s, not_to_be_kept
 
@@ -30,7 +30,7 @@ class Step(StrEnum):
     PULL = "pull"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Next:
     """The next step.
 

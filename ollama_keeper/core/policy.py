@@ -4,11 +4,12 @@ Built once from the configuration; everything that decides reads it from here. D
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from enum import StrEnum
 
 from ollama_keeper.core.calendar import Window
 from ollama_keeper.core.names import ModelName, parse_name
+from ollama_keeper.core.record import record, replace
 
 CENTURY_H = (
     876_000  # about 100 years: `ollama ps` calls it Forever, and it leaves room below the server's largest int64
@@ -63,7 +64,7 @@ OptionValue = int | bool
 Options = tuple[tuple[str, OptionValue], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """The wishes for one model on one server.
 
@@ -116,7 +117,7 @@ class Policy:
         return self.lease_s is None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Budget:
     """What the models of one server may take in all: bytes, and how many; None is as much as there is."""
 

@@ -1,11 +1,11 @@
 """How large a model will be when it is loaded: as it is or was, else estimated from what `/api/show` tells."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from ollama_keeper.core.facts import Kind, Shown
 from ollama_keeper.core.memory import LearnedSize, ModelMemory
 from ollama_keeper.core.policy import ContextRule
+from ollama_keeper.core.record import record
 from ollama_keeper.core.requests import warm_options
 
 DEFAULT_CONTEXT = 4_096  # of a server below 23 GiB of GPU memory; larger ones take more (OLLAMA.md 3)
@@ -26,7 +26,7 @@ class From(StrEnum):
     ESTIMATED = "estimated"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Estimate:
     """What a model would take, part by part, in bytes.
 
@@ -48,7 +48,7 @@ class Estimate:
         return self.weights + (self.cache or 0) + (self.compute or 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Size:
     """Bytes of one model, what they are known from, and the parts of an estimate."""
 

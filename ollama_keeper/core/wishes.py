@@ -1,6 +1,5 @@
 """Whether a model is to be kept now: not while it is paused, outside its hours, or where the budget goes to others."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ollama_keeper.core.budget import over_budget
@@ -8,11 +7,12 @@ from ollama_keeper.core.calendar import active, opens_at
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, Pause, ServerMemory
 from ollama_keeper.core.reasons import Reason, State
+from ollama_keeper.core.record import record
 
 AHEAD_MARGIN_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unwanted:
     """Why a model is not to be kept now.
 
