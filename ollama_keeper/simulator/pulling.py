@@ -14,7 +14,6 @@ from ollama_keeper.simulator.library import add
 from ollama_keeper.simulator.state import SECOND, StoredModel
 from ollama_keeper.simulator.wire import dumps, error
 
-TICK = 60_000_000  # nanoseconds between progress lines
 HASHED = 2 * 10**9  # bytes a second, when the server verifies what has come
 UNKNOWN = "pull model manifest: file does not exist"
 
@@ -68,8 +67,8 @@ async def _layer(call: Call, digest: str, total: int) -> AsyncIterator[bytes]:
         return
     completed = downloads.come.get(digest, 0)
     while completed < total:
-        await call.pause(TICK)
-        completed = downloads.take(digest, total, TICK)
+        await call.pause(downloads.tick)
+        completed = downloads.take(digest, total)
         if completed < total:
             yield _progress(digest, completed, total)
 

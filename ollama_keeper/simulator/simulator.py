@@ -295,11 +295,16 @@ class Simulator(Server):
             raise LookupError(msg)
         self.store(*self.state.models, replace(found, modified_at=self.wall()))
 
-    def registry(self, *, rate: int | None = None, error: str | None = None) -> None:
-        """Let pulls come at so many bytes a second, 0 stalling them; or all end in an error, until called without."""
+    def registry(self, *, rate: int | None = None, error: str | None = None, tick_s: float | None = None) -> None:
+        """Let pulls come at so many bytes a second, 0 stalling them; or all end in an error, until called without.
+
+        Args: tick_s: between two lines, by default as on a real server.
+        """
         self.downloads.error = error
         if rate is not None:
             self.downloads.rate = rate
+        if tick_s is not None:
+            self.downloads.tick = round(tick_s * SECOND)
 
     def disk(self, free: int | None = None) -> None:
         """Leave so many bytes on the disk; without a number, enough."""
