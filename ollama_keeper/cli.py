@@ -320,6 +320,25 @@ def config_init(output: Path | None, ollama: str | None, force: bool) -> None:  
     sys.exit(command.init(output, ollama, force=force))
 
 
+@cli.group()
+def install() -> None:
+    """Write what this machine needs to run it."""
+
+
+@install.command("systemd", epilog="Exit codes: 0 written; 1 cannot be written.")
+@click.option("--user", is_flag=True, help="For this user only, in ~/.config/systemd/user.")
+@click.option("--dry-run", is_flag=True, help="Print the units, write nothing.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration that they read.")
+def install_systemd(user: bool, dry_run: bool, config: Path | None) -> None:  # noqa: FBT001
+    """Write the units of systemd and say what to do with them; nothing is started.
+
+    The daemon, sandboxed under a user of its own; a unit that only warms at boot; a timer for those who want cron.
+    """
+    from ollama_keeper.commands.install import install_systemd as command
+
+    sys.exit(command(user=user, dry_run=dry_run, config=config))
+
+
 @cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

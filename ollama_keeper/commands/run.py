@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ollama_keeper.clock import SystemClock
+from ollama_keeper.commands.life import signs_of_life
 from ollama_keeper.commands.start import (
     EXIT_CONFIG,
     EXIT_FAULT,
@@ -31,6 +32,7 @@ from ollama_keeper.ollama.resolver import resolve_aside
 from ollama_keeper.report import Reports
 from ollama_keeper.report.log import Log, open_log
 from ollama_keeper.store import open_store
+from ollama_keeper.systemd import Systemd, notifier
 from ollama_keeper.web.feed import Feed
 
 SIGNALS = ("SIGTERM", "SIGINT")
@@ -65,8 +67,8 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
         ConfigError: a token or certificate file cannot be used.
     """
     resolve_aside(asyncio.get_running_loop())
-    feed = Feed()
-    reports = Reports(log, feed)
+    feed, systemd = Feed(), notifier()
+    reports = Reports(log, feed, *([systemd] if systemd else []))
     clock = SystemClock()
     tell = partial(_tell, reports, clock)
     store = open_store(config.state_dir, report=tell)
@@ -80,8 +82,9 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     code = EXIT_OK
     try:
         daemon = Daemon(config, parts)
-        _take_signals(daemon, log)
-        await daemon.run()
+        _take_signals(daemon, log, systemd)
+        async with signs_of_life(daemon, clock, state_dir=config.state_dir, systemd=systemd):
+            await daemon.run()
     except* Broken as group:
         code = EXIT_FAULT
         for error in group.exceptions:
@@ -95,7 +98,7 @@ def _tell(reports: Reports, clock: SystemClock, change: Change) -> None:
     reports.take(change, clock.now().wall)
 
 
-def _take_signals(daemon: Daemon, log: Log) -> None:
+def _take_signals(daemon: Daemon, log: Log, systemd: Systemd | None) -> None:
     """The first signal asks the daemon to stop, the second ends the process at once; SIGHUP reads the configuration."""
     loop = asyncio.get_running_loop()
     asked: list[str] = []
@@ -107,8 +110,13 @@ def _take_signals(daemon: Daemon, log: Log) -> None:
         asked.append(signal.Signals(number).name)
         daemon.ask_to_stop(asked[0])
 
+    def reload() -> None:
+        if systemd is not None:
+            systemd.reloading()
+        daemon.ask_to_reload()
+
     if hasattr(signal, "SIGHUP"):
-        loop.add_signal_handler(signal.SIGHUP, daemon.ask_to_reload)
+        loop.add_signal_handler(signal.SIGHUP, reload)
     for name in SIGNALS:
         number = getattr(signal, name)
         try:

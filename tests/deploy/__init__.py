@@ -1,0 +1,1 @@
+"""What is shipped for each way of running it."""
