@@ -384,6 +384,8 @@ class ServerMemory:
 
     def opened(self, model: str) -> OpenLoad | None:
         """The open load of ours for a model."""
+        if not self.open:  # as nearly always
+            return None
         return next((load for load in self.open if load.request.model == model), None)
 
     def guests(self) -> tuple[Present, ...]:
@@ -394,8 +396,9 @@ class ServerMemory:
 
     def server_time(self, now: Instant) -> datetime:
         """The server's wall clock; a difference within the slack of its `Date` header counts as none."""
-        skew = self.skew_s if self.skew_s is not None and abs(self.skew_s) > TIME_SLACK_S else 0.0
-        return now.wall + timedelta(seconds=skew)
+        if self.skew_s is None or abs(self.skew_s) <= TIME_SLACK_S:
+            return now.wall
+        return now.wall + timedelta(seconds=self.skew_s)
 
     def remaining_s(self, listed: Listed, now: Instant) -> float:
         """Seconds to the end of a listed model's time by the server's clock; negative when past."""

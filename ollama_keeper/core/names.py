@@ -82,7 +82,7 @@ def is_name(text: str) -> bool:
 
 def is_cloud(text: str) -> bool:
     """Whether the name alone says that the model runs on ollama.com (OLLAMA.md 2: tag `cloud` or ending `-cloud`)."""
-    if text.lower().endswith(":local"):
+    if "cloud" not in text.lower() or text.lower().endswith(":local"):
         return False
     _, colon, tag = text.rsplit("/", 1)[-1].rpartition(":")
     return bool(colon) and (tag.lower() == "cloud" or tag.lower().endswith("-cloud"))

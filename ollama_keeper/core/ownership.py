@@ -67,9 +67,9 @@ def shares_our_load(model: ModelMemory) -> bool:
 def pulled_anew(model: ModelMemory) -> bool:
     """Whether other weights are pulled under the name than those that are loaded under it."""
     listed = model.listed
-    if listed is None or listed.name != model.policy.name:
+    if listed is None or model.pulled is None or model.pulled == listed.digest:
         return False
-    return model.pulled not in {None, listed.digest}
+    return listed.name == model.policy.name
 
 
 def as_set(record: LoadRecord, listed: Listed, remaining_s: float) -> bool:

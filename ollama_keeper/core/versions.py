@@ -5,6 +5,7 @@ newest; a release candidate counts as its release.
 """
 
 import re
+from functools import lru_cache
 
 from ollama_keeper.core.facts import Kind
 from ollama_keeper.core.numbers import EMBEDDER_ECHO_LEAST
@@ -15,6 +16,7 @@ NEWEST: Version = (1_000_000, 0, 0)
 _TEXT = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
+@lru_cache(maxsize=16)
 def parse_version(text: str | None) -> Version:
     """The three numbers of a version; `NEWEST` where none can be read."""
     match = _TEXT.match(text.strip()) if text else None
