@@ -9,7 +9,7 @@ MINUTES ?= 10
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults worlds lint format bench contract lock dist clean
+.PHONY: help setup demo run test faults worlds lint format bench soak contract lock dist clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ worlds: $(STAMP) ## every interleaving of small worlds, as deep as MINUTES=10 al
 
 bench: $(STAMP) ## the numbers that we promise, as a table and as bench-results/bench.json
 	@$(BIN)/python -m bench
+
+soak: $(STAMP) ## what grows in a long life: 60,000 checks flat out, or DURATION=72h for real; Ctrl-C ends it early
+	@$(BIN)/python -m bench.soak $(if $(DURATION),--duration $(DURATION))
 
 contract: $(STAMP) ## the contract suite; also on OLLAMA_KEEPER_LIVE_URL where set
 	@$(BIN)/python -m pytest -q tests/contract
