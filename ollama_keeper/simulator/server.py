@@ -35,7 +35,6 @@ class Server(Shell):
         super().__init__(models, settings, registry)
         self.faults = Faults()
         self.token: str | None = None
-        self.date_offset_s: float | None = 0.0
         self.presence = Presence.UP
         self.ends = 0  # how often its process has ended; a connection lives no longer than the process
         self._ended: asyncio.Future[None] | None = None

@@ -152,11 +152,15 @@ async def test_a_hung_scheduler_is_freed_once_by_repair(sim: Simulator) -> None:
     sim.max_loaded(3)
     async with keeping(sim, wanted(QWEN, repair=Repair.RELOAD), LLAMA) as keeper:
         await settled(sim, keeper, QWEN, LLAMA)
-        sim.deadlock()
         sim.unload(LLAMA)
-        await until(lambda: "server.scheduler_hung" in keeper.events() or keeper.state(LLAMA) == "ready", limit_s=4_000)
-        await until(lambda: sim.is_resident(QWEN) and sim.is_resident(LLAMA), limit_s=4_000)
+        await until(lambda: not sim.is_resident(LLAMA))
+        sim.deadlock()
+        await until(lambda: "server.scheduler_hung" in keeper.events(), limit_s=4_000)
+        assert not sim.is_resident(LLAMA)
+        await until(lambda: sim.is_resident(QWEN) and sim.is_resident(LLAMA), limit_s=600)
         await settled(sim, keeper, QWEN, LLAMA)
+    assert len(keeper.all("server.scheduler_hung")) == 1
+    assert len(sim.history.unloads(QWEN, by=US)) == 1
 
 
 async def test_an_over_budget_model_waits_until_there_is_room(sim: Simulator) -> None:

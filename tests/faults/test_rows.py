@@ -39,7 +39,7 @@ def test_a_test_bears_the_name_of_its_row() -> None:
 
 
 def test_a_row_whose_tests_all_passed_is_survived() -> None:
-    assert told(report("A1", "passed"), report("A1", "passed")).startswith("faults 1/86 survived, 85 not tried: A2 (")
+    assert told(report("A1", "passed"), report("A1", "passed")).startswith("faults 1/1 of 86; not tried: A2 (")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,9 @@ def test_a_row_whose_tests_all_passed_is_survived() -> None:
     ],
 )
 def test_one_that_failed_takes_the_row_with_it(bad: pytest.TestReport) -> None:
-    assert told(report("A1", "passed"), bad).startswith("faults 0/86 survived, 1 failed: A1, 85 not tried: ")
+    line = told(report("A1", "passed"), bad, report("A2", "passed"))
+    assert line.startswith("faults 1/2 of 86; not tried: A3 (")
+    assert line.endswith("; failed: A1")
 
 
 def test_a_row_that_was_skipped_is_not_tried_for_its_reason() -> None:
