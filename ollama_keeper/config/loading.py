@@ -10,10 +10,8 @@ from ollama_keeper.config.effective import Config
 from ollama_keeper.config.layer import Layer, Layers, Place
 from ollama_keeper.config.layer import Path as KeyPath
 from ollama_keeper.config.merged import Merged
-from ollama_keeper.config.places import system_file, user_file
-from ollama_keeper.config.syntax import MAX_BYTES, decoded
+from ollama_keeper.config.places import MAX_BYTES, system_file, user_file
 from ollama_keeper.config.wanted import Asked
-from ollama_keeper.config.yaml import parse
 from ollama_keeper.errors import ConfigError, Mistake
 
 COMMAND_LINE = "command line"
@@ -108,6 +106,9 @@ def _file(path: Path | None, environ: Mapping[str, str]) -> tuple[Layer, Path | 
 def _read(path: Path) -> Layer:
     with path.open("rb") as stream:
         data = stream.read(MAX_BYTES + 1)
+    from ollama_keeper.config.syntax import decoded  # with yaml 40 ms, which a start without a file does without
+    from ollama_keeper.config.yaml import parse
+
     return parse(decoded(data, str(path)), str(path))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 NAME = "ollama-keeper"
 SOCKET = "control.sock"
 FILE = "config.yaml"
+MAX_BYTES = 2**20  # a larger file is none of ours
 
 
 def user_file(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:

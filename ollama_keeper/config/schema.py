@@ -17,9 +17,6 @@ from ollama_keeper.config.hours import hours as hours_of
 from ollama_keeper.config.hours import zone
 from ollama_keeper.core.policy import Contention, ContextRule, OnExpire, PullRule, Release, Repair
 
-NOT_YET = frozenset({"metrics"})
-"""Keys of later versions: whoever writes one is told so, and not given a wrong neighbour."""
-
 _DURATION = {"type": "string", "examples": ["90s", "5m", "1h30m"]}
 _URL = {"type": "string", "format": "uri"}
 
@@ -240,6 +237,12 @@ class Web(Table):
     )
 
 
+class Metrics(Table):
+    """The numbers at /metrics, for Prometheus."""
+
+    model_labels: Bool = _key(True, "false: models are summed up by server, for fleets of many thousands")
+
+
 class Sink(Table):
     """Where alerts are sent."""
 
@@ -297,6 +300,7 @@ class Settings(ModelDefaults, ServerDefaults):
     )
     log: Log = _key({}, "what is logged, and how")
     web: Web = _key({}, "where the keeper tells how it is")
+    metrics: Metrics = _key({}, "the numbers at /metrics, for Prometheus")
     alerts: Alerts = _key({}, "what is told of, when, and to whom")
 
     @classmethod
@@ -326,6 +330,7 @@ TABLES: dict[str, type[Table]] = {
     "options": Options,
     "budget": Budget,
     "probe": Probe,
+    "metrics": Metrics,
     "alerts": Alerts,
 }
 """Keys that are tables."""

@@ -4,9 +4,8 @@ import re
 
 import yaml
 
+from ollama_keeper.config.places import MAX_BYTES
 from ollama_keeper.errors import ConfigError, Mistake
-
-MAX_BYTES = 2**20
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

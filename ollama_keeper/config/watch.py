@@ -6,7 +6,7 @@ A file is used when it was read twice with the same content: one that is being w
 import hashlib
 from pathlib import Path
 
-from ollama_keeper.config.syntax import MAX_BYTES
+from ollama_keeper.config.places import MAX_BYTES
 
 WATCH_EVERY_S = 2.0
 
