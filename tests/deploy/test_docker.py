@@ -1,0 +1,92 @@
+"""The image and the Compose files, as far as they can be tried without an image store."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ollama_keeper import __version__
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "deploy" / "docker"
+DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
+MONITORING = yaml.safe_load((DOCKER / "compose.monitoring.yaml").read_text(encoding="utf-8"))
+
+
+def hadolint(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["hadolint", str(path)], capture_output=True, text=True, check=False, timeout=50)
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not there for this platform")
+def test_hadolint_finds_nothing_in_the_image_and_would_find_something(tmp_path: Path) -> None:
+    assert hadolint(DOCKER / "Dockerfile").stdout == ""
+    bad = tmp_path / "Dockerfile"
+    bad.write_text("FROM python\nRUN cd /tmp && sudo pip install x\n")
+    assert hadolint(bad).returncode != 0
+
+
+def test_the_image_runs_as_a_number_from_hashed_locks_and_checks_itself() -> None:
+    assert "USER 65532:65532" in DOCKERFILE
+    assert "--require-hashes" in DOCKERFILE
+    assert 'CMD ["ollama-keeper", "healthcheck"]' in DOCKERFILE
+    assert DOCKERFILE.count("FROM ") == 2
+    locked = (ROOT / "requirements" / "runtime.lock").read_text(encoding="utf-8")
+    assert all("--hash=sha256:" in block for block in re.split(r"\n(?=\S)", locked.strip()))
+
+
+def test_what_the_image_copies_is_let_through() -> None:
+    through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {word for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.M) for word in line.split()[:-1]}
+    assert {name.split("/")[0] for name in copied} <= {name.split("/")[0] for name in through}
+
+
+def hardened(service: dict[str, Any]) -> bool:
+    return (
+        service["read_only"] and service["cap_drop"] == ["ALL"] and "no-new-privileges:true" in service["security_opt"]
+    )
+
+
+def test_the_keeper_of_compose_is_hardened_outlives_ollama_and_is_no_public_port() -> None:
+    keeper = COMPOSE["services"]["keeper"]
+    assert hardened(keeper)
+    assert "ports" not in keeper
+    assert keeper["depends_on"] == {"ollama": {"condition": "service_started"}}
+    assert int(keeper["stop_grace_period"].removesuffix("s")) > 20
+    assert hardened(COMPOSE["services"]["ready"])
+
+
+def test_the_application_starts_once_the_models_are_ready() -> None:
+    services = COMPOSE["services"]
+    assert services["application"]["depends_on"] == {"ready": {"condition": "service_completed_successfully"}}
+    assert services["ready"]["command"][0] == "wait"
+
+
+@pytest.mark.parametrize("compose", [COMPOSE, MONITORING], ids=["compose", "monitoring"])
+def test_every_service_depends_on_one_that_is_there_and_every_volume_is_declared(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for service in services.values():
+        assert set(service.get("depends_on", ())) <= set(services)
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (DOCKER / source).exists(), f"{source} is not there"
+
+
+def test_the_images_bear_our_version() -> None:
+    ours = [one["image"] for one in COMPOSE["services"].values() if "ollama-keeper" in one["image"]]
+    assert ours
+    assert set(ours) == {f"ollama-keeper:{__version__}"}
+
+
+def test_variables_of_compose_are_keys_that_the_keeper_knows() -> None:
+    from ollama_keeper.config import load
+
+    environ = {key: str(value) for key, value in COMPOSE["services"]["keeper"]["environment"].items()}
+    environ["OLLAMA_KEEPER_MODELS"] = "qwen3:8b"
+    config = load(path=None, environ=environ)
+    assert config.web.listen == "0.0.0.0:11480"
+    assert config.servers[0].address.url == "http://ollama:11434"
