@@ -31,6 +31,8 @@ from ollama_keeper.errors import ConfigError
 from ollama_keeper.ollama.resolver import resolve_aside
 from ollama_keeper.report import Reports
 from ollama_keeper.report.log import Log, open_log
+from ollama_keeper.report.metrics.counted import Counted
+from ollama_keeper.report.metrics.sources import Sources
 from ollama_keeper.store import open_store
 from ollama_keeper.systemd import Systemd, notifier
 from ollama_keeper.web.feed import Feed
@@ -68,13 +70,15 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     """
     resolve_aside(asyncio.get_running_loop())
     feed, systemd = Feed(), notifier()
-    reports = Reports(log, feed, *([systemd] if systemd else []))
     clock = SystemClock()
+    counted = Counted(clock.now())
+    reports = Reports(log, feed, counted, *([systemd] if systemd else []), watchers=(counted,))
+    sources = Sources(counted, dropped=lambda: log.dropped, by_model=config.metrics.model_labels)
     tell = partial(_tell, reports, clock)
     store = open_store(config.state_dir, report=tell)
     watch = FileWatch(config.path) if config.path else None
     try:
-        pages = tuple(pages_of(Given(config.web, config.source, clock, tell, feed)))
+        pages = tuple(pages_of(Given(config.web, config.source, clock, tell, feed, sources)))
     except AddressTaken as taken:
         click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
         return EXIT_SOME_NOT

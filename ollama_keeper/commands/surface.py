@@ -12,6 +12,7 @@ from ollama_keeper.clock import Clock
 from ollama_keeper.config.effective import WebSettings
 from ollama_keeper.core.changes import Change, WebFailed
 from ollama_keeper.daemon.parts import Desk, Page
+from ollama_keeper.report.metrics.sources import Sources
 from ollama_keeper.web.feed import Feed
 from ollama_keeper.web.sockets import Control, control, listening, removed
 
@@ -30,6 +31,7 @@ class Given:
         source: the configuration's file, for the message of a bad token.
         tell: takes what goes wrong.
         feed: hands events to who listens.
+        sources: what metrics are made of.
     """
 
     settings: WebSettings
@@ -37,6 +39,7 @@ class Given:
     clock: Clock
     tell: Tell
     feed: Feed
+    sources: Sources
 
 
 def pages_of(given: Given) -> Iterator[tuple[str, Page]]:
@@ -97,6 +100,7 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
     from ollama_keeper.web.control import command_routes
     from ollama_keeper.web.gate import Gate
     from ollama_keeper.web.hosts import Hosts
+    from ollama_keeper.web.metrics import metrics_route
     from ollama_keeper.web.page import page_routes
     from ollama_keeper.web.serving import serve
     from ollama_keeper.web.stream import stream_route
@@ -105,6 +109,7 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
     hosts = Hosts((settings.listen or "").rpartition(":")[0], settings.allowed_hosts)
     gate = None if token is None else Gate(token, now=now, tell=given.tell)
     more = [*page_routes(control=gate is not None), stream_route(given.feed)]
+    more.append(metrics_route(desk, given.sources, now))
     more += [] if gate is None else command_routes(desk, below="/control")
     app = web_app(lambda: tuple(server.memory for server in desk.servers), now, hosts, more=more, gate=gate)
     with bound:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ollama_keeper.config import places
 from ollama_keeper.config.alerting import alert_settings
-from ollama_keeper.config.effective import Config, LogSettings, Server, WebSettings
+from ollama_keeper.config.effective import Config, LogSettings, MetricsSettings, Server, WebSettings
 from ollama_keeper.config.layer import Path as KeyPath
 from ollama_keeper.config.layer import Place
 from ollama_keeper.config.merged import Merged
@@ -36,7 +36,9 @@ def assembled(
         token_file=_file(merged, ("web", "token_file"), settings.web.token_file, environ),
     )
     alerts = alert_settings(merged, environ, mistakes)
-    return Config(servers, settings.shutdown_grace, _state_dir(merged, environ), log, path, web, alerts), mistakes
+    metrics = MetricsSettings(settings.metrics.model_labels)
+    state_dir = _state_dir(merged, environ)
+    return Config(servers, settings.shutdown_grace, state_dir, log, path, web, alerts, metrics), mistakes
 
 
 def nothing_to_keep(merged: Merged, config: Config, mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:

@@ -8,7 +8,12 @@ from ollama_keeper.core.policy import Policy
 
 def _later(config: Config) -> dict[str, object]:
     """Settings that only a restart can change."""
-    return {"state_dir": config.state_dir, "log.format": config.log.format, "web": config.web}
+    return {
+        "state_dir": config.state_dir,
+        "log.format": config.log.format,
+        "web": config.web,
+        "metrics": config.metrics,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,13 @@ class AlertSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Whether `/metrics` tells models apart; else it sums them up by server."""
+
+    model_labels: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """One Ollama server and the models wanted on it, in the order of their loads."""
 
@@ -97,6 +104,7 @@ class Config:
     path: Path | None
     web: WebSettings = WebSettings()
     alerts: AlertSettings = AlertSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def source(self) -> str | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ollama_keeper.config.layer import Layer, Path, Place
-from ollama_keeper.config.schema import LISTS, NOT_YET, TABLES, Settings, keys_of
+from ollama_keeper.config.schema import LISTS, TABLES, Settings, keys_of
 from ollama_keeper.errors import Mistake
 
 SOURCE = "environment"
@@ -72,9 +72,6 @@ def _known() -> dict[str, Path]:
 
 def _unknown(name: str) -> tuple[str, str]:
     """What is wrong with a name, and what to write."""
-    key = name.partition("__")[0].lower()
-    if key in NOT_YET:
-        return "is not in this version", "take it out"
     if name.lower().rpartition("__")[2] in LISTS:
         return "is a list of tables, which no variable can hold", _INSTEAD.get(name, "write it in a file")
     if name.lower() in {*TABLES, "headers"}:

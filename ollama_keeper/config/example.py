@@ -14,6 +14,7 @@ from ollama_keeper.config.schema import (
     Alerts,
     Budget,
     Log,
+    Metrics,
     ModelDefaults,
     Options,
     Probe,
@@ -68,6 +69,7 @@ def example() -> str:
         *_keys(top, {}),
         _table("log", Log),
         _table("web", Web),
+        _table("metrics", Metrics),
         _table("alerts", Alerts),
         _sinks(),
     ]

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from ollama_keeper.config.effective import SinkType
 from ollama_keeper.config.layer import Layers, Path, path_text
-from ollama_keeper.config.schema import LISTS, NOT_YET, TABLES, Settings, keys_of
+from ollama_keeper.config.schema import LISTS, TABLES, Settings, keys_of
 from ollama_keeper.config.values import Wrong
 from ollama_keeper.errors import Mistake
 
@@ -74,8 +74,6 @@ def _unknown_key(path: Path) -> tuple[str, str]:
     key = str(path[-1])
     known = tuple(keys_of(_table(path[:-1])))
     first, dot, rest = key.partition(".")
-    if first in NOT_YET:
-        return "is not in this version", "take it out"
     if dot and first in known:
         return "unknown key", f"write it as two, {first}: and below it {rest}:"
     near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.75)

@@ -43,6 +43,7 @@ def show(config: Config) -> str:
         "state_dir": str(config.state_dir) if config.state_dir else "off",
         "web": _web(config.web),
         "log": {"level": config.log.level, "format": config.log.format},
+        "metrics": {"model_labels": config.metrics.model_labels},
         "alerts": _alerts(config.alerts),
     }
     source = f"# from {config.path}" if config.path else "# from defaults, variables and flags, without a file"

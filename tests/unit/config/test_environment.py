@@ -59,7 +59,7 @@ def test_an_empty_variable_is_not_set() -> None:
             "is a list of tables, which no variable can hold; write OLLAMA_KEEPER_OLLAMA for one server, or a file",
         ),
         ("OLLAMA_KEEPER_ALERTS__SINKS", "is a list of tables, which no variable can hold; write it in a file"),
-        ("OLLAMA_KEEPER_METRICS", "is not in this version; take it out"),
+        ("OLLAMA_KEEPER_METRICS", "is a table, which is set key by key; write OLLAMA_KEEPER_METRICS__KEY"),
     ],
 )
 def test_a_variable_that_means_nothing_is_a_mistake(variable: str, message: str) -> None:

@@ -12,6 +12,7 @@ from ollama_keeper.config import values
 from ollama_keeper.config.schema import (
     Alerts,
     Log,
+    Metrics,
     ModelDefaults,
     ModelEntry,
     ServerDefaults,
@@ -26,6 +27,7 @@ TABLES = {
     | {"ollama": None, "servers": None, "models": None}
     | {f"log.{name}": field.default for name, field in Log.model_fields.items()}
     | {f"web.{name}": field.default for name, field in Web.model_fields.items()}
+    | {f"metrics.{name}": field.default for name, field in Metrics.model_fields.items()}
     | {f"alerts.{field.alias or name}": field.default for name, field in Alerts.model_fields.items()},
     "2.2 Per server": {name: field.default for name, field in ServerEntry.model_fields.items()},
     "2.3 Per model": {name: field.default for name, field in ModelEntry.model_fields.items()},
