@@ -23,7 +23,7 @@ from ollama_keeper.core.counts import Timing
 from ollama_keeper.core.facts import Hurried, Paused, Resumed
 from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.daemon.fleet import Fleet, wanted
-from ollama_keeper.daemon.parts import Page, Parts, owned
+from ollama_keeper.daemon.parts import Companion, Page, Parts, owned
 from ollama_keeper.daemon.pulse import Pulse
 from ollama_keeper.errors import ConfigError, Mistake
 from ollama_keeper.server import Server
@@ -122,6 +122,7 @@ class Daemon:
                 group.create_task(owned(self._watch_config, "configuration")),
             ]
             eternal += [group.create_task(self._show(address, page)) for address, page in self._parts.pages]
+            eternal += [group.create_task(self._accompanied(one)) for one in self._parts.companions]
             await self._stop.wait()
             self._take(KeeperStopping(signal=self._signal))
             for task in eternal:
@@ -141,6 +142,13 @@ class Daemon:
             await page(self)
         except Exception as error:  # noqa: BLE001 - the one guard around a consumer (DESIGN 3.4)
             self._take(WebFailed(address=address, hint=f"{type(error).__name__}: {error}; the keeper goes on without"))
+
+    async def _accompanied(self, companion: Companion) -> None:
+        """Lets a companion work; one that dies is told of, and stops nothing else."""
+        try:
+            await companion.run()
+        except Exception as error:  # noqa: BLE001 - the one guard around a consumer (DESIGN 3.4)
+            self._parts.reports.failed(companion, error)
 
     # --- the configuration --------------------------------------------------------------------------------------------
 
@@ -171,6 +179,8 @@ class Daemon:
         self._config = config
         self._fleet.apply(asked, clients)
         self._parts.reports.level(config.log.level)
+        for companion in self._parts.companions:
+            companion.configure(config)
         later = f"takes effect at the next start: {', '.join(asked.later)}" if asked.later else None
         self._take(
             ConfigLoaded(

@@ -33,6 +33,18 @@ class Desk(Commanded, Protocol):
 Page = Callable[[Desk], Awaitable[None]]
 
 
+class Companion(Protocol):
+    """A consumer with work of its own, such as sending: beside the servers, and never in their way."""
+
+    def configure(self, config: Config) -> None:
+        """Takes a new configuration."""
+        ...
+
+    async def run(self) -> None:
+        """Works until cancelled, and ends within a second then."""
+        ...
+
+
 class Broken(Exception):
     """A background task died: the daemon cannot go on, and must be started anew."""
 
@@ -55,6 +67,7 @@ class Parts:
             stops nothing.
         read: reads the configuration anew, as at the start; raises ConfigError; None where it cannot change.
         watch: of the configuration's file; None without one.
+        companions: consumers with work of their own; one that dies is told of, and stops nothing.
     """
 
     reports: Reports
@@ -64,6 +77,7 @@ class Parts:
     read: Callable[[], Config] | None = None
     watch: FileWatch | None = None
     pages: tuple[tuple[str, Page], ...] = ()
+    companions: tuple[Companion, ...] = ()
 
 
 async def owned(work: Callable[[], Awaitable[None]], name: str) -> None:

@@ -67,9 +67,10 @@ class Reports:
         try:
             step()
         except Exception as error:  # noqa: BLE001 - the one guard around consumers (DESIGN 3.4)
-            self._tell(part, error)
+            self.failed(part, error)
 
-    def _tell(self, part: object, error: Exception) -> None:
+    def failed(self, part: object, error: Exception) -> None:
+        """Tells, once, that a part failed."""
         if id(part) in self._failed:
             return
         self._failed.add(id(part))

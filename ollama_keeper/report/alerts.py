@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ollama_keeper.clock import Clock
-from ollama_keeper.config.effective import AlertSettings, SinkSettings
+from ollama_keeper.config.effective import AlertSettings, Config, SinkSettings
 from ollama_keeper.core.alert_notes import PREFIX, documents, recalled
 from ollama_keeper.core.alerting import Incident, noted, step
 from ollama_keeper.core.changes import Change, NotificationDelayed
@@ -135,9 +135,9 @@ class Alerts:
         for sink in self._sinks.values():
             sink.wake.set()
 
-    def configure(self, settings: AlertSettings) -> None:
-        """Takes new settings; a sink whose settings are the same keeps its lane, and tries again at once."""
-        self._settings = settings
+    def configure(self, config: Config) -> None:
+        """Takes a new configuration; every sink keeps its lane, and tries again at once."""
+        self._settings = config.alerts
         self._apply({sink.settings.name: sink.lane for sink in self._sinks.values()})
 
     # --- sinks --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 from ollama_keeper.config import Config, LogSettings, load
 from ollama_keeper.config import Server as ServerConfig
+from ollama_keeper.config.effective import AlertSettings
 from ollama_keeper.config.watch import FileWatch
 from ollama_keeper.core.address import Address
 from ollama_keeper.core.changes import Change
@@ -18,8 +19,11 @@ from ollama_keeper.core.states import state_of
 from ollama_keeper.daemon import Daemon, Parts
 from ollama_keeper.ollama.client import OllamaClient
 from ollama_keeper.report import Consumer, Reports, Watcher
+from ollama_keeper.report.alerts import Alerts, Notes
+from ollama_keeper.report.notify.postman import Postman
 from ollama_keeper.simulator import Simulator
 from ollama_keeper.store import Store
+from tests.kit.services import Remembered, Services
 from tests.kit.transport import SimTransport
 from tests.kit.virtual import LoopClock
 
@@ -78,9 +82,14 @@ class Keeper:
         budget: Budget | None = None,
         consumers: Sequence[Consumer] = (),
         watchers: Sequence[Watcher] = (),
+        alerts: AlertSettings | None = None,
+        services: Services | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self.recorder = Recorder()
         config = load(path=file, environ={}) if file else configured(servers, grace_s=grace_s, budget=budget)
+        self._alerts = alerts or AlertSettings()
+        config = replace(config, alerts=self._alerts) if alerts else config
         self._next = config
         self.clients: list[OllamaClient] = []
 
@@ -89,10 +98,17 @@ class Keeper:
             return self.clients[-1]
 
         store = store or Store(None, report=lambda change: None)
-        reports = Reports(self.recorder, *consumers, watchers=watchers)  # type: ignore[arg-type]
+        self.alerts = Alerts(
+            config.alerts,
+            notes=notes or Remembered(),
+            clock=LoopClock(),
+            report=lambda change: reports.take(change, LoopClock().now().wall),
+            postman=Postman(services or Services()),
+        )
+        reports = Reports(self.recorder, *consumers, self.alerts, watchers=(*watchers, self.alerts))  # type: ignore[arg-type]
         read = (lambda: load(path=file, environ={})) if file else (lambda: self._next)
         watch = FileWatch(file) if file else None
-        parts = Parts(reports, store, LoopClock(), client, read, watch)
+        parts = Parts(reports, store, LoopClock(), client, read, watch, companions=(self.alerts,))
         self.daemon = Daemon(config, parts)
         self._task: asyncio.Task[None] | None = None
 
@@ -107,7 +123,7 @@ class Keeper:
 
     async def reload(self, servers: Wishes) -> None:
         """SIGHUP, with other wishes in the configuration."""
-        self._next = configured(servers)
+        self._next = replace(configured(servers), alerts=self._alerts)
         self.daemon.ask_to_reload()
         await asyncio.sleep(0.1)
 
