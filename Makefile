@@ -9,10 +9,10 @@ MINUTES ?= 10
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults worlds lint format bench soak contract lock dist clean
+.PHONY: help setup demo run test e2e faults worlds lint format bench soak contract lock dist clean
 
 help: ## what there is to make
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## the environment in .venv
 
@@ -27,7 +27,14 @@ run: $(STAMP) ## keep MODELS="a b" resident; without an Ollama at hand, on the s
 	@sh scripts/run.sh $(BIN) $(MODELS)
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow"
+	@$(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow and not e2e"
+
+e2e: $(VENV)/.e2e ## the page in headless Chromium (Debian: apt-get install chromium)
+	@$(BIN)/python -m pytest -q tests/e2e
+
+$(VENV)/.e2e: $(STAMP) requirements/e2e.lock
+	@sh scripts/add.sh $(VENV) requirements/e2e.lock
+	@touch $@
 
 faults: $(STAMP) ## every fault of the catalogue; the last line tells how many were survived, and which were not tried
 	@$(BIN)/python -m pytest -n $(WORKERS) -q -p tests.kit.tally tests/faults
@@ -58,6 +65,7 @@ lock: ## new locks from pyproject.toml, moving no pin without need (UPGRADE=--up
 	@command -v uv >/dev/null || { echo "make lock needs uv: see docs.astral.sh/uv" >&2; exit 1; }
 	@$(COMPILE) -o requirements/runtime.lock
 	@$(COMPILE) --group dev -o requirements/dev.lock
+	@$(COMPILE) --group dev --group e2e -o requirements/e2e.lock
 
 dist: $(STAMP) ## wheel and sdist in dist/
 	@$(BIN)/python -m build --no-isolation
