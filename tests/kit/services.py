@@ -245,7 +245,7 @@ class Services(httpx.AsyncBaseTransport):
         query = request.url.query.decode()
         asked = Asked(now, wall, request.method, query, dict(request.headers), body)
         status, headers, content = service.answer(asked)
-        return httpx.Response(status, headers=headers, content=content)
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(content))
 
 
 def _wall() -> float:
