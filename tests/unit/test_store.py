@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ollama_keeper import store as module
 from ollama_keeper.core.changes import Change, StateFailed
 from ollama_keeper.store import FILE, LARGEST_DOCUMENT, MIGRATIONS, SCHEMA, Kept, Store, open_store
+from ollama_keeper.store import file as module
 
 SOON = 10.0
 DOCUMENT = {"record": {"digest": "sha256:0a", "size": 5}, "learned_context": 8192, "ü": None}
@@ -413,8 +413,8 @@ def test_fault_g6_a_killed_keeper_leaves_a_file_that_opens(tmp_path: Path, opene
 import sys
 import time
 from pathlib import Path
-from ollama_keeper import store as module
 from ollama_keeper.store import Kept, open_store
+from ollama_keeper.store import store as module
 module.GATHER_S = 0.0
 store = open_store(Path({str(tmp_path)!r}), report=print)
 number = 0

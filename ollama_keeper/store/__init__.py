@@ -1,0 +1,21 @@
+"""What outlives a restart, in one SQLite file: documents of the servers, notes of others, and the history."""
+
+from ollama_keeper.store.file import FILE, MIGRATIONS, SCHEMA
+from ollama_keeper.store.history import Entry, Past, Record, Resumed, Use, entry
+from ollama_keeper.store.store import LARGEST_DOCUMENT, Kept, Store, open_store
+
+__all__ = [
+    "FILE",
+    "LARGEST_DOCUMENT",
+    "MIGRATIONS",
+    "SCHEMA",
+    "Entry",
+    "Kept",
+    "Past",
+    "Record",
+    "Resumed",
+    "Store",
+    "Use",
+    "entry",
+    "open_store",
+]
