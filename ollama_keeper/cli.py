@@ -210,6 +210,27 @@ def resume(models: tuple[str, ...], config: Path | None) -> None:
     sys.exit(command.resume(config, models))
 
 
+@cli.command(epilog="Exit codes: 0 given back; 1 some not; 2 no server answered.")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--all", "everything", is_flag=True, help="All models of the configuration.")
+@click.option("--unload", is_flag=True, help="Take them out of memory now; else the pin is lowered to 5m.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration.")
+def release(models: tuple[str, ...], config: Path | None, everything: bool, unload: bool) -> None:  # noqa: FBT001
+    """Give pins back: before uninstalling, or to leave a server as it was found.
+
+    By the daemon where one runs, which then leaves those models alone until resume; else from here. Only what
+    ollama-keeper itself has pinned is touched, and a model in use only once it is idle.
+
+    \b
+    Examples:
+      ollama-keeper release --all
+      ollama-keeper release qwen3:8b --unload
+    """
+    from ollama_keeper.commands.release import release as command
+
+    sys.exit(command(config, models, everything=everything, unload=unload))
+
+
 @cli.command(epilog="Exit codes: 0 asked; 2 no daemon.")
 @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
 def reload(config: Path | None) -> None:
@@ -217,6 +238,25 @@ def reload(config: Path | None) -> None:
     from ollama_keeper.commands import control as command
 
     sys.exit(command.reload(config))
+
+
+@cli.command(
+    "test-alert",
+    epilog="Exit codes: 0 delivered; 1 some refused; 64 no such sink; 78 the configuration can never work.",
+)
+@click.argument("sink", required=False)
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file.")
+def test_alert(sink: str | None, config: Path | None) -> None:
+    """Send one message to SINK, or to all sinks, and say exactly what its service answered.
+
+    \b
+    Examples:
+      ollama-keeper test-alert
+      ollama-keeper test-alert team --config /etc/ollama-keeper/config.yaml
+    """
+    from ollama_keeper.commands import test_alert as command
+
+    sys.exit(command.test_alert(config, sink))
 
 
 @cli.command(epilog="Exit codes: 0 live; 1 not.")

@@ -30,9 +30,11 @@ from ollama_keeper.daemon import Broken, Daemon, Parts
 from ollama_keeper.errors import ConfigError
 from ollama_keeper.ollama.resolver import resolve_aside
 from ollama_keeper.report import Reports
+from ollama_keeper.report.alerts import Alerts
 from ollama_keeper.report.log import Log, open_log
 from ollama_keeper.report.metrics.counted import Counted
 from ollama_keeper.report.metrics.sources import Sources
+from ollama_keeper.report.notify.checking import check_sinks
 from ollama_keeper.store import open_store
 from ollama_keeper.systemd import Systemd, notifier
 from ollama_keeper.web.feed import Feed
@@ -51,7 +53,7 @@ def run(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *
             return say_what_would_be_sent(config)
     except Unusable:
         return EXIT_CONFIG
-    read = partial(load, path=path, models=models, flags=flags, environ=dict(os.environ))
+    read = partial(_read, path, models, flags, dict(os.environ))
     log = open_log(level=config.log.level, format=config.log.format, stream=sys.stdout)
     try:
         return asyncio.run(_serve(config, read, log))
@@ -62,6 +64,17 @@ def run(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *
         log.close(FLUSH_S)
 
 
+def _read(path: Path | None, models: Sequence[str], flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
+    """The configuration, read anew.
+
+    Raises:
+        ConfigError: it holds mistakes, or a sink cannot send.
+    """
+    config = load(path=path, models=models, flags=flags, environ=environ)
+    check_sinks(config)
+    return config
+
+
 async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     """Runs the daemon.
 
@@ -69,20 +82,23 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
         ConfigError: a token or certificate file cannot be used.
     """
     resolve_aside(asyncio.get_running_loop())
+    check_sinks(config)
     feed, systemd = Feed(), notifier()
     clock = SystemClock()
     counted = Counted(clock.now())
     reports = Reports(log, feed, counted, *([systemd] if systemd else []), watchers=(counted,))
-    sources = Sources(counted, dropped=lambda: log.dropped, by_model=config.metrics.model_labels)
     tell = partial(_tell, reports, clock)
     store = open_store(config.state_dir, report=tell)
+    alerts = Alerts(config.alerts, notes=store, clock=clock, report=tell)
+    reports.join(alerts)
+    sources = Sources(counted, dropped=lambda: log.dropped, by_model=config.metrics.model_labels, voice=alerts)
     watch = FileWatch(config.path) if config.path else None
     try:
         pages = tuple(pages_of(Given(config.web, config.source, clock, tell, feed, sources)))
     except AddressTaken as taken:
         click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
         return EXIT_SOME_NOT
-    parts = Parts(reports, store, clock, client=client, read=read, watch=watch, pages=pages)
+    parts = Parts(reports, store, clock, client=client, read=read, watch=watch, pages=pages, companions=(alerts,))
     code = EXIT_OK
     try:
         daemon = Daemon(config, parts)

@@ -40,6 +40,10 @@ class Watcher(Protocol):
         ...
 
 
+class Attentive(Consumer, Watcher, Protocol):
+    """Takes every change, and sees what is known."""
+
+
 class Reports:
     """Hands every change to every consumer, the log first, and every few seconds what is known to every watcher."""
 
@@ -58,6 +62,11 @@ class Reports:
         """Shows all watchers what is known of the servers; the same guard."""
         for watcher in self._watchers:
             self._guarded(watcher, partial(watcher.see, servers, now))
+
+    def join(self, part: Attentive) -> None:
+        """Takes in one more, which is told of every change and sees what is known; what was before it does not know."""
+        self._consumers = (*self._consumers, part)
+        self._watchers = (*self._watchers, part)
 
     def level(self, level: str) -> None:
         """Tells the log how much is logged from now on."""

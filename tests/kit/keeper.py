@@ -98,6 +98,7 @@ class Keeper:
             return self.clients[-1]
 
         store = store or Store(None, report=lambda change: None)
+        reports = Reports(self.recorder, *consumers, watchers=watchers)  # type: ignore[arg-type]
         self.alerts = Alerts(
             config.alerts,
             notes=notes or Remembered(),
@@ -105,7 +106,7 @@ class Keeper:
             report=lambda change: reports.take(change, LoopClock().now().wall),
             postman=Postman(services or Services()),
         )
-        reports = Reports(self.recorder, *consumers, self.alerts, watchers=(*watchers, self.alerts))  # type: ignore[arg-type]
+        reports.join(self.alerts)
         read = (lambda: load(path=file, environ={})) if file else (lambda: self._next)
         watch = FileWatch(file) if file else None
         parts = Parts(reports, store, LoopClock(), client, read, watch, companions=(self.alerts,))

@@ -4,7 +4,7 @@ With a secret, `X-Ollama-Keeper-Signature-256: sha256=HEX` is the HMAC of the bo
 """
 
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ollama_keeper.core.delivery import Delivered, Item, Kind, Outcome, Refused
@@ -13,6 +13,7 @@ from ollama_keeper.report.notify.letter import MARK, Letter
 from ollama_keeper.report.notify.service import Answer, Post, Service, Target, json_post, refused_by_status
 
 MOST_ALERTS = 200
+TRIAL = "test_alert"
 NEVER = "0001-01-01T00:00:00Z"
 SIGNATURE = "x-ollama-keeper-signature-256"
 PAGES = (b"<!doctype html", b"<html")
@@ -39,20 +40,20 @@ def outcome(answer: Answer, now: datetime) -> Outcome:
 
 def _document(letter: Letter) -> dict[str, Any]:
     shown = letter.items[:MOST_ALERTS]
-    labels = [_labels(item) for item in letter.items]
+    labels = [_labels(item) for item in letter.items] or [{"alertname": TRIAL}]
     common = {key: value for key, value in labels[0].items() if all(one.get(key) == value for one in labels)}
     group = {"server": common["server"]} if "server" in common else {}
     return {
         "version": "4",
         "groupKey": f"{MARK}:{group.get('server', '')}",
         "truncatedAlerts": len(letter.items) - len(shown),
-        "status": "firing" if letter.firing else "resolved",
+        "status": "firing" if letter.firing or not letter.items else "resolved",
         "receiver": MARK,
         "groupLabels": group,
         "commonLabels": common,
         "commonAnnotations": {"summary": letter.title, "description": letter.body(64 * 1024)},
         "externalURL": "",
-        "alerts": [_alert(item) for item in shown],
+        "alerts": [_alert(item) for item in shown] or [_trial(letter)],
     }
 
 
@@ -77,6 +78,19 @@ def _alert(item: Item) -> dict[str, Any]:
         "endsAt": _stamp(incident.ended) if incident.ended else NEVER,
         "generatorURL": "",
         "fingerprint": incident.fingerprint,
+    }
+
+
+def _trial(letter: Letter) -> dict[str, Any]:
+    """The alert of test-alert, which is over within a minute by itself."""
+    return {
+        "status": "firing",
+        "labels": {"alertname": TRIAL},
+        "annotations": {"summary": letter.title},
+        "startsAt": _stamp(letter.at),
+        "endsAt": _stamp(letter.at + timedelta(minutes=1)),
+        "generatorURL": "",
+        "fingerprint": "0" * 16,
     }
 
 
