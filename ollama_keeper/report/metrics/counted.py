@@ -10,28 +10,16 @@ from ollama_keeper.core import changes as of
 from ollama_keeper.core.changes import Change
 from ollama_keeper.core.counts import Histogram
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.reasons import By, Reason, State
-from ollama_keeper.core.states import resident, state_of
+from ollama_keeper.core.memory import ServerMemory
+from ollama_keeper.core.reasons import By, Cause, Reason
+from ollama_keeper.core.states import Told, state_of
+from ollama_keeper.core.timeline import counted
 
 LOAD_BOUNDS_S = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_800.0)
 OUTAGE_BOUNDS_S = (5.0, 20.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0)
-NOT_ASKED_FOR = frozenset({State.REFUSED, State.PAUSED, State.OFF_HOURS, State.OVER_BUDGET})
-"""States in which a model is not to be resident; its time in them is no outage."""
-
 Key = tuple[str, str]
 Which = tuple[str, str, str]
 """A counter, and one label of it by name and value."""
-
-
-def wanted(state: State) -> bool:
-    """Whether a model in this state is to be resident."""
-    return state not in NOT_ASKED_FOR
-
-
-def warm(model: ModelMemory, state: State) -> bool:
-    """Whether a model is known to be resident; while a server is silent, nothing is known of it."""
-    return resident(model) and state is not State.UNKNOWN
 
 
 @dataclass(slots=True)
@@ -64,7 +52,7 @@ class OfConfig:
 
 
 class Counted:
-    """A consumer of changes and a watcher of states."""
+    """A consumer of changes and a watcher of states. What is wanted and warm time, `core.timeline` says."""
 
     def __init__(self, now: Instant) -> None:
         """Args: now: when the keeper began."""
@@ -73,7 +61,7 @@ class Counted:
         self.config = OfConfig()
         self.jumps: Counter[str] = Counter(forward=0, back=0)
         self._seen = now
-        self._states: dict[str, tuple[ServerMemory, tuple[State, ...]]] = {}
+        self._states: dict[str, tuple[ServerMemory, tuple[Told, ...]]] = {}
 
     def take(self, change: Change, at: datetime) -> None:
         """Counts a change."""
@@ -86,14 +74,15 @@ class Counted:
         elapsed_s, self._seen = now.since(self._seen), now
         self._states = {memory.server: (memory, _states(memory, now)) for memory in servers}
         for memory in servers:
-            for model, state in zip(memory.models, self.states(memory, now), strict=True):
-                if wanted(state):
-                    counted = self.of_model(memory.server, model.model)
-                    counted.wanted_s += elapsed_s
-                    counted.warm_s += elapsed_s if warm(model, state) else 0.0
+            for model, (state, reason) in zip(memory.models, self.states(memory, now), strict=True):
+                wanted, warm = counted(state, reason)
+                if wanted:
+                    own = self.of_model(memory.server, model.model)
+                    own.wanted_s += elapsed_s
+                    own.warm_s += elapsed_s if warm else 0.0
         self._forget(servers)
 
-    def states(self, memory: ServerMemory, now: Instant) -> tuple[State, ...]:
+    def states(self, memory: ServerMemory, now: Instant) -> tuple[Told, ...]:
         """The states of the models of a server: as last seen, at most a beat ago, if nothing was learnt since."""
         known, states = self._states.get(memory.server, (None, ()))
         return states if known is memory else _states(memory, now)
@@ -108,9 +97,9 @@ class Counted:
 
     def _forget(self, servers: Sequence[ServerMemory]) -> None:
         known = {(memory.server, model.model) for memory in servers for model in memory.known}
-        self.models = {key: counted for key, counted in self.models.items() if key in known}
+        self.models = {key: own for key, own in self.models.items() if key in known}
         names = {memory.server for memory in servers}
-        self.servers = {name: counted for name, counted in self.servers.items() if name in names}
+        self.servers = {name: own for name, own in self.servers.items() if name in names}
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
@@ -156,7 +145,7 @@ class Counted:
         server = self.of_server(change.server)
         if change.by is By.KEEPER and change.load_s is not None:
             server.load_s.take(change.load_s)
-        if change.outage_s is not None:
+        if change.outage_s is not None and change.cause is not Cause.FIRST_SEEN:
             server.outage_s.take(change.outage_s)
 
     def loaded(self, _: of.ConfigLoaded, at: datetime) -> None:
@@ -175,8 +164,8 @@ class Counted:
         self.jumps["forward" if change.delta_s > 0 else "back"] += 1
 
 
-def _states(memory: ServerMemory, now: Instant) -> tuple[State, ...]:
-    return tuple(state_of(model, memory, now)[0] for model in memory.models)
+def _states(memory: ServerMemory, now: Instant) -> tuple[Told, ...]:
+    return tuple(state_of(model, memory, now) for model in memory.models)
 
 
 _COUNT: dict[type[Change], Callable[[Counted, Any, datetime], None]] = {

@@ -10,7 +10,9 @@ from ollama_keeper.core.facts import Send
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.reasons import Alert, ServerState, State
-from ollama_keeper.report.metrics.counted import Counted, OfModel, wanted, warm
+from ollama_keeper.core.states import resident
+from ollama_keeper.core.timeline import NOT_WANTED
+from ollama_keeper.report.metrics.counted import Counted, OfModel
 from ollama_keeper.report.metrics.labels import NONE, Labels
 from ollama_keeper.report.metrics.samples import Samples
 from ollama_keeper.report.metrics.voice import Voice
@@ -130,7 +132,7 @@ Place = Callable[[str, str], tuple[Labels, Add]]
 
 def of_models(memory: ServerMemory, counted: Counted, now: Instant, place: Place) -> None:
     """The models of one server."""
-    for model, state in zip(memory.models, counted.states(memory, now), strict=True):
+    for model, (state, _) in zip(memory.models, counted.states(memory, now), strict=True):
         labels, add = place(memory.server, model.model)
         own = counted.models.get((memory.server, model.model), NOTHING)
         _now(add, labels, model, state)
@@ -142,8 +144,8 @@ def of_models(memory: ServerMemory, counted: Counted, now: Instant, place: Place
 
 def _now(add: Add, labels: Labels, model: ModelMemory, state: State) -> None:
     """What a model is now."""
-    listed = model.listed if warm(model, state) else None
-    add("model_wanted", labels, wanted(state))
+    listed = model.listed if resident(model) and state is not State.UNKNOWN else None
+    add("model_wanted", labels, state not in NOT_WANTED)
     add("model_resident", labels, listed is not None)
     add("model_state", labels.plus("state", state.value), 1)
     add("model_size_bytes", labels, listed.size if listed else 0)

@@ -8,7 +8,7 @@ from ollama_keeper.core.counts import Histogram
 from ollama_keeper.report.metrics.families import FAMILIES, PREFIX
 from ollama_keeper.report.metrics.labels import Labels
 
-_COMMON = {0: "0.0", 1: "1.0"}
+_COMMON: dict[float, str] = {0: "0.0", 1: "1.0"}
 
 
 class Samples:
