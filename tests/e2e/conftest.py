@@ -113,7 +113,7 @@ class Kept:
 @pytest.fixture
 def kept(world: World, tmp_path: Path) -> Kept:
     """Two models of which both fit, looked at each second, and a token with which they can be commanded."""
-    server = world.simulate("--load-time", "0.3s").listens()
+    server = world.simulate("--load-time", "0.3s", "--memory", "24GiB").listens()
     token = tmp_path / "token"
     token.write_text(TOKEN)
     token.chmod(0o600)

@@ -79,3 +79,61 @@ def fleet(
     ]
     machines = [server(name, "down" if number in (down or set()) else "up") for number, name in enumerate(names)]
     return {"version": 1, "at": at(), "servers": machines, "models": rows}
+
+
+def history(shown: dict[str, Any], *, hours: float = 24.0) -> dict[str, Any]:
+    """A past of each wanted model: lost twice, once by itself and once displaced, and not seen at first."""
+    now = datetime.now(UTC).timestamp()
+    models = [_past(row, now, place) for place, row in enumerate(shown["models"]) if row["state"] != "guest"]
+    return {"version": 1, "from": now - hours * 3_600, "to": now, "models": models, "events": _events()}
+
+
+def _past(row: dict[str, Any], now: float, place: int) -> dict[str, Any]:
+    first, second = now - 70_000 + place * 900, now - 20_000 - place * 400
+    spans = [
+        [now - 80_000, first, "ready"],
+        [first, first + 600, "cold"],
+        [first + 600, first + 660, "loading"],
+        [first + 660, second, "ready"],
+        [second, second + 2_400, "yielding"],
+        [second + 2_400, second + 2_460, "loading"],
+        [second + 2_460, now, "ready"],
+    ]
+    losses = [
+        {"at": first, "cause": "unloaded", "displaced_by": None},
+        {"at": second, "cause": "displaced", "displaced_by": "llava:13b"},
+    ]
+    return {
+        "server": row["server"],
+        "model": row["model"],
+        "spans": spans,
+        "losses": losses,
+        "day": 0.9634,
+        "days_30": 0.9987,
+    }
+
+
+def _events() -> list[dict[str, Any]]:
+    told = [
+        (
+            "info",
+            "model.ready",
+            "qwen3:8b on gpu is ready: loaded in 9.8s, absent for 1m 11s because another model displaced it",
+        ),
+        ("info", "warm.started", "loading qwen3:8b on gpu: another model displaced it"),
+        ("warning", "model.lost", "qwen3:8b on gpu was lost: displaced by llava:13b; last seen 3.0s ago, now yielding"),
+        ("error", "warm.failed", "loading llava:34b on gpu failed after 3.1s: out of memory, HTTP 500, again in 10s"),
+        ("warning", "model.missing", "phi4:14b on gpu cannot be loaded: not pulled"),
+    ]
+    hints = {"model.missing": "ollama pull phi4:14b"}
+    return [
+        {
+            "ts": at(-70.0 * number),
+            "level": level,
+            "event": event,
+            "server": "gpu",
+            "text": text,
+            "hint": hints.get(event),
+        }
+        for number, (level, event, text) in enumerate(told, start=1)
+    ]

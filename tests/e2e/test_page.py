@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import DESK, PHONE, TOKEN, Kept, Opened, Window
-from tests.e2e.documents import HOSTILE, fleet, status
+from tests.e2e.documents import HOSTILE, fleet, history, status
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make e2e installs it")
 expect = playwright.expect
@@ -144,7 +144,7 @@ def test_without_a_server_it_says_so(kept: Kept, opened: Opened) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_axe_finds_nothing(kept: Kept, opened: Opened, size: dict[str, int], scheme: str) -> None:
-    window = opened(kept.url, size=size, scheme=scheme, answers={"status": status(), "history*": _history})
+    window = opened(kept.url, size=size, scheme=scheme, answers={"status": status(), "history*": history(status())})
     expect(window.page.locator(".loss").first).to_be_visible()
     assert axe(window) == []
     unlock(window)
@@ -153,15 +153,11 @@ def test_axe_finds_nothing(kept: Kept, opened: Opened, size: dict[str, int], sch
     assert axe(window) == []
 
 
-def _history(route: Any) -> None:
-    from tests.e2e.documents import history
-
-    route.fulfill(json=history(status()))
-
-
 @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1240, 1920])
 def test_it_never_scrolls_sideways(kept: Kept, opened: Opened, width: int) -> None:
-    window = opened(kept.url, size={"width": width, "height": 800}, answers={"status": status(), "history*": _history})
+    window = opened(
+        kept.url, size={"width": width, "height": 800}, answers={"status": status(), "history*": history(status())}
+    )
     expect(window.page.locator(".loss").first).to_be_visible()
     unlock(window)
     assert sideways(window) <= 0

@@ -6,7 +6,10 @@ const POLL_S = 5, POLL_LIVE_S = 15, STALE_S = 25, HISTORY_S = 60, DAY_S = 86400;
 const SHOWN_EVENTS = 60, SHOWN_NEXT = 6, FEW_SERVERS = 6, FEW_MODELS = 12, LONGEST_NAME = 160;
 const WELL = new Set(["ready", "degraded", "guest"]);
 const NOT_ASKED = new Set(["off_hours", "paused"]);
-const KINDS = ["warm", "loading", "yielding", "cold", "unwanted"];
+const KIND_OF = {
+  ready: "warm", degraded: "warm", loading: "loading", yielding: "yielding", unknown: "unknown",
+  paused: "unwanted", off_hours: "unwanted", refused: "unwanted", over_budget: "unwanted",
+}; // all else is cold
 const STEPS = { warm: "warm", ping: "ping", repin: "re-pin", probe: "probe", unload: "unload", resume: "resume", pull: "pull" };
 
 const $ = (id) => document.getElementById(id);
@@ -244,8 +247,8 @@ function drawModel(part, model) {
   if (model.since) tick(of.age, seconds(model.since), null); else say(of.age, "");
   drawUntil(of.until, model);
   say(of.context, model.context_length === null ? "" : model.context_length.toLocaleString());
-  say(of.gpu, model.gpu_fraction === null ? "" : share(model.gpu_fraction, 0));
-  of.gpu.classList.toggle("share", model.gpu_fraction !== null && model.gpu_fraction < 1);
+  say(of.gpu, model.gpu_fraction === null ? "" : model.gpu_fraction > 0 ? share(model.gpu_fraction, 0) : "none");
+  of.gpu.classList.toggle("share", model.gpu_fraction > 0 && model.gpu_fraction < 1);
   say(of.memory, model.size_bytes ? size(model.size_bytes) : "");
   drawNext(of.next, model);
   if (model.state === "guest") return;
@@ -307,7 +310,7 @@ function drawPast(of, model) {
 
 function bands(past) {
   const begin = past.to - DAY_S;
-  const parts = past.spans.filter((one) => KINDS.includes(one.kind) && one.to > begin).map((one) => {
+  const parts = past.spans.filter((one) => one.kind !== "unknown" && one.to > begin).map((one) => {
     const from = Math.max(one.from, begin) - begin;
     return shape("rect", { x: from, width: Math.max(one.to - begin - from, 1), y: 0, height: 10, class: `k-${one.kind}` });
   });
@@ -358,7 +361,7 @@ function told24(past) {
 
 function availability(past) {
   const figure = (value, span) => [make("b", {}, value === null ? "\u2013" : share(value, 1)), ` ${span}`];
-  return [...figure(past.day, "24 h"), " \u00b7 ", ...figure(past.month, "30 d")];
+  return [...figure(past.day, "24 h"), " \u00b7 ", ...figure(past.days_30, "30 d")];
 }
 
 function tip(anchor, text) {
@@ -480,13 +483,23 @@ async function recall() {
   try {
     const history = await get(`history?hours=24`);
     known.pasts = "asked";
-    known.past.clear();
-    for (const past of history.models) known.past.set(`${past.server}\n${past.model}`, { ...past, stamp: `${history.to} ${past.losses.length}`, to: history.to });
+    known.past = new Map();
+    for (const past of history.models) known.past.set(`${past.server}\n${past.model}`, recalled(past, history.to));
     mergeEvents(history.events);
   } catch {
     known.pasts = "unknown"; // the strips stay empty, and say so
   }
   draw();
+}
+
+/** One model's past: stretches of one kind, and what was lost, with the time until it was warm again. */
+function recalled(past, to) {
+  const spans = past.spans.map(([from, end, state]) => ({ from, to: end, kind: KIND_OF[state] || "cold" }));
+  const losses = past.losses.map((loss) => {
+    const back = spans.find((one) => one.kind === "warm" && one.from >= loss.at);
+    return { ...loss, outage_s: back ? back.from - loss.at : null };
+  });
+  return { ...past, spans, losses, to, stamp: to };
 }
 
 let count = 0;
