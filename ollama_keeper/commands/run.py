@@ -94,7 +94,7 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     sources = Sources(counted, dropped=lambda: log.dropped, by_model=config.metrics.model_labels, voice=alerts)
     watch = FileWatch(config.path) if config.path else None
     try:
-        pages = tuple(pages_of(Given(config.web, config.source, clock, tell, feed, sources)))
+        pages = tuple(pages_of(Given(config.web, config.source, clock, tell, feed, sources, store.past)))
     except AddressTaken as taken:
         click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
         return EXIT_SOME_NOT

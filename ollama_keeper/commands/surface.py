@@ -13,6 +13,7 @@ from ollama_keeper.config.effective import WebSettings
 from ollama_keeper.core.changes import Change, WebFailed
 from ollama_keeper.daemon.parts import Desk, Page
 from ollama_keeper.report.metrics.sources import Sources
+from ollama_keeper.store import Past
 from ollama_keeper.web.feed import Feed
 from ollama_keeper.web.sockets import Control, control, listening, removed
 
@@ -32,6 +33,7 @@ class Given:
         tell: takes what goes wrong.
         feed: hands events to who listens.
         sources: what metrics are made of.
+        past: reads the history.
     """
 
     settings: WebSettings
@@ -40,6 +42,7 @@ class Given:
     tell: Tell
     feed: Feed
     sources: Sources
+    past: Past
 
 
 def pages_of(given: Given) -> Iterator[tuple[str, Page]]:
@@ -99,6 +102,7 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
     from ollama_keeper.web.app import web_app
     from ollama_keeper.web.control import command_routes
     from ollama_keeper.web.gate import Gate
+    from ollama_keeper.web.history import History
     from ollama_keeper.web.hosts import Hosts
     from ollama_keeper.web.metrics import metrics_route
     from ollama_keeper.web.page import page_routes
@@ -109,7 +113,7 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
     hosts = Hosts((settings.listen or "").rpartition(":")[0], settings.allowed_hosts)
     gate = None if token is None else Gate(token, now=now, tell=given.tell)
     more = [*page_routes(control=gate is not None), stream_route(given.feed)]
-    more.append(metrics_route(desk, given.sources, now))
+    more += [metrics_route(desk, given.sources, now), History(given.past, now).route()]
     more += [] if gate is None else command_routes(desk, below="/control")
     app = web_app(lambda: tuple(server.memory for server in desk.servers), now, hosts, more=more, gate=gate)
     with bound:

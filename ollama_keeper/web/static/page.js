@@ -481,7 +481,7 @@ async function refresh() {
 
 async function recall() {
   try {
-    const history = await get(`history?hours=24`);
+    const history = await get("history");
     known.pasts = "asked";
     known.past = new Map();
     for (const past of history.models) known.past.set(`${past.server}\n${past.model}`, recalled(past, history.to));
