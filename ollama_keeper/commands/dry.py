@@ -41,6 +41,8 @@ def line(model: ModelMemory, memory: ServerMemory, now: Instant) -> str:
     step = step_of(model, memory, now)
     if step.do is Do.WARM and step.request is not None:
         return f"{about}would load it: {_request(step.request)}"
+    if step.do is Do.PULL:
+        return f"{about}would pull it: POST /api/pull {json.dumps({'model': model.model}, ensure_ascii=False)}"
     if step.do is Do.WAIT:
         return f"{about}nothing now: {step.because}"
     if step.request is not None:

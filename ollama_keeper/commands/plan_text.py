@@ -8,7 +8,7 @@ from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.plan import Do, Plan, Planned, Step
 from ollama_keeper.core.policy import Budget, Policy
 from ollama_keeper.core.reasons import ServerState, State
-from ollama_keeper.core.sizes import Estimate, From
+from ollama_keeper.core.sizes import DEFAULT_CONTEXT, Estimate, From
 from ollama_keeper.core.units import config_size, show_duration, show_size
 from ollama_keeper.report.phrases import REASONS, number
 
@@ -99,6 +99,8 @@ def _place(one: Planned, order: dict[str, int]) -> str:
         return f"over by {show_size(one.over)}"
     if one.resident:
         return "resident" if one.state is State.READY else f"resident, {one.state.value}"
+    if one.state is State.MISSING and one.policy.model in order:
+        return "to be pulled"
     if one.policy.model in order and one.chosen:
         return "to be loaded"
     return f"{one.state.value}: {one.reason.value}" if one.reason else one.state.value
@@ -110,7 +112,16 @@ def _sizes(plan: Plan) -> Iterator[str]:
     if lines:
         yield "Not loaded now (~ estimated: files, cache of the context, batch buffers):"
         yield from lines
+        yield from _assumption(plan)
         yield ""
+
+
+def _assumption(plan: Plan) -> Iterator[str]:
+    """No endpoint tells the default context: it goes by the GPU memory that the server has found (OLLAMA.md 3)."""
+    estimates = [one.size.estimate for one in plan.models if one.size is not None]
+    if any(estimate.assumed and estimate.cache for estimate in estimates if estimate is not None):
+        yield f"  For {DEFAULT_CONTEXT} tokens where nothing says more; by default a server with 23 GiB of GPU"
+        yield "  memory takes 32768, one with 47 GiB 262144: context_length makes sure."
 
 
 def _known_from(one: Planned) -> str | None:
@@ -182,6 +193,7 @@ def _victims(plan: Plan) -> Iterator[str]:
 
 _VERBS = {
     Do.WARM: "warm",
+    Do.PULL: "pull, then warm",
     Do.PING: "ping",
     Do.IDLE_TEST: "see whether anybody uses",
     Do.REPIN: "pin again",
@@ -230,6 +242,7 @@ def _model(one: Planned) -> dict[str, Any]:
         "weights_bytes": estimate.weights if estimate else None,
         "cache_bytes": estimate.cache if estimate else None,
         "compute_bytes": estimate.compute if estimate else None,
+        "context_assumed": estimate.assumed if estimate else False,
         "context_length": one.context,
         "over_bytes": one.over,
     }

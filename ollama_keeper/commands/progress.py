@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from ollama_keeper.commands.start import interactive
+from ollama_keeper.core.changes import PullProgress, PullStarted
 from ollama_keeper.core.memory import ModelMemory
+from ollama_keeper.core.pulls import fraction
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.states import state_of
-from ollama_keeper.core.units import show_duration
+from ollama_keeper.core.units import show_duration, show_size
+from ollama_keeper.report.words import sentence
 from ollama_keeper.server import Server
 
 if TYPE_CHECKING:
@@ -75,6 +78,20 @@ def under_way(server: Server) -> list[str]:
     return [line for model in memory.models if (line := _line(model, server)) is not None]
 
 
+def pulled_text(model: ModelMemory) -> str | None:
+    """How far the pull of a model is: `pulling, 43 % of 4.9 GiB`; None where none is open."""
+    download, part = model.download, fraction(model)
+    if download is None or download.since is None:
+        return None
+    return "pulling" if part is None else f"pulling, {int(part * 100)} % of {show_size(download.total)}"
+
+
+def say_pulled(change: PullStarted | PullProgress) -> None:
+    """In a pipe, where nothing moves, a pull of an hour is told on stderr."""
+    if not interactive():
+        click.echo(sentence(change), err=True)
+
+
 def _line(model: ModelMemory, server: Server) -> str | None:
     state, reason = state_of(model, server.memory, server.now())
     load = server.memory.opened(model.model)
@@ -83,6 +100,8 @@ def _line(model: ModelMemory, server: Server) -> str | None:
         return (
             f"  {server.memory.server}: {model.model}: loading, {show_duration(server.now().since(load.since))}{usual}"
         )
+    if (far := pulled_text(model)) is not None:
+        return f"  {server.memory.server}: {model.model}: {far}"
     if state in {State.READY, State.DEGRADED, State.REFUSED}:
         return None
     return f"  {server.memory.server}: {model.model}: {state.value}{f' ({reason.value})' if reason else ''}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ollama_keeper.commands.once import Watch, watching
-from ollama_keeper.commands.progress import Progress, progress
+from ollama_keeper.commands.progress import Progress, progress, pulled_text, say_pulled
 from ollama_keeper.commands.start import (
     EXIT_CONFIG,
     EXIT_NOBODY,
@@ -17,9 +17,10 @@ from ollama_keeper.commands.start import (
     configuration,
 )
 from ollama_keeper.config import Config
-from ollama_keeper.core.changes import Change, ModelLost, WarmFailed, WarmStarted
+from ollama_keeper.core.changes import Change, ModelLost, PullFailed, PullProgress, PullStarted, WarmFailed, WarmStarted
 from ollama_keeper.core.memory import ModelMemory
-from ollama_keeper.core.reasons import ServerState, State
+from ollama_keeper.core.pulls import to_be_pulled
+from ollama_keeper.core.reasons import TRANSPORT_FAILURES, ServerState, State, Unpulled
 from ollama_keeper.core.states import state_of
 from ollama_keeper.core.units import show_duration, show_size
 from ollama_keeper.server import Server
@@ -27,6 +28,9 @@ from ollama_keeper.store import open_store
 
 DONE = frozenset({State.READY, State.DEGRADED})
 HOPELESS = frozenset({State.REFUSED, State.MISSING, State.CONTENDED, State.YIELDING, State.BACKING_OFF})
+
+
+CUT = frozenset({*TRANSPORT_FAILURES, Unpulled.PULL_STALLED})
 
 
 @dataclass
@@ -45,7 +49,11 @@ class Outcomes:
         key = change.server, change.model
         if isinstance(change, WarmStarted):
             self.began.setdefault(key, time.monotonic())
-        elif isinstance(change, WarmFailed | ModelLost):
+        elif isinstance(change, PullFailed) and change.reason in CUT:
+            return  # it is asked for again, and goes on where it was
+        elif isinstance(change, PullStarted | PullProgress):
+            say_pulled(change)
+        elif isinstance(change, WarmFailed | ModelLost | PullFailed):
             why = change.reason or change.cause
             self.failed[key] = (why.value if why else "lost") + (f": {change.hint}" if change.hint else "")
 
@@ -105,7 +113,7 @@ def _settle(server: Server, model: ModelMemory, outcomes: Outcomes, show: Progre
         _tell(key, ready_text(model, state), outcomes, show)
     elif key in outcomes.failed:
         _tell(key, f"failed: {outcomes.failed[key]}", outcomes, show)
-    elif state in HOPELESS:
+    elif state in HOPELESS and not to_be_pulled(model, server.memory, server.now()):
         hint = f"; ollama pull {model.model}" if state is State.MISSING else ""
         _tell(key, f"{state.value}{f': {reason.value}' if reason else ''}{hint}", outcomes, show)
 
@@ -125,11 +133,8 @@ def _give_up(watch: Watch, outcomes: Outcomes, show: Progress) -> None:
             if key not in outcomes.told:
                 failure = server.memory.failure
                 silent = server.memory.state is ServerState.WAITING
-                why = (
-                    f"no answer from the server: {failure.value if failure else 'nothing yet'}"
-                    if silent
-                    else "not in time"
-                )
+                late = f"not in time{f', {far}' if (far := pulled_text(model)) else ''}"
+                why = f"no answer from the server: {failure.value if failure else 'nothing yet'}" if silent else late
                 _tell(key, why, outcomes, show)
 
 

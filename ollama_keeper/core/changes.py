@@ -404,6 +404,7 @@ class PullFailed(Change):
     severity: ClassVar[Level] = "error"
     completed_bytes: int | None = None
     total_bytes: int | None = None
+    retry_s: float | None = None
 
 
 @record

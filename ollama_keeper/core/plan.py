@@ -16,7 +16,8 @@ from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import LoadRecord, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.policy import Policy
-from ollama_keeper.core.reasons import State, StateReason
+from ollama_keeper.core.pulls import to_be_pulled
+from ollama_keeper.core.reasons import Reason, State, StateReason
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.requests import warm_options, warm_request
 from ollama_keeper.core.sizes import Size, context_of, size_of
@@ -32,6 +33,7 @@ class Do(StrEnum):
     """What is done in a step."""
 
     WARM = "warm"
+    PULL = "pull"
     PING = "ping"
     IDLE_TEST = "idle_test"
     REPIN = "repin"
@@ -94,7 +96,7 @@ class Plan:
     Attributes:
         chosen_bytes: of the chosen models, as far as known; `guest_bytes` of guests, and of what is being given back.
         left_bytes: of the budgeted memory, negative where guests overdraw it; None where none is budgeted.
-        steps: what is sent, in order; then what waits or is left alone.
+        steps: what is sent, in order; then what is pulled beside that, waits or is left alone.
         victims: whom Ollama would evict, first to last, once all steps are done: the first of them that is idle.
     """
 
@@ -151,6 +153,8 @@ def step_of(model: ModelMemory, memory: ServerMemory, now: Instant) -> Step:
     if decision.act in _DOES:
         return Step(model.model, _DOES[decision.act], decision.why.value, decision.request)
     unwanted = not_to_be_kept(model, memory, now)
+    if to_be_pulled(model, memory, now):
+        return Step(model.model, Do.PULL, Reason.NOT_PULLED.value)
     if unwanted is None and wants_load(model, memory):
         return _warm(model, memory, now)
     state, reason = state_of(model, memory, now)
@@ -174,14 +178,17 @@ def victims(memory: ServerMemory, now: Instant) -> tuple[str, ...]:
 def _touches(memory: ServerMemory, now: Instant) -> Iterator[Step]:
     for model in memory.known:
         step = step_of(model, memory, now)
-        if step.do not in {Do.WARM, Do.WAIT, Do.NOTHING}:
+        if step.do not in {Do.WARM, Do.PULL, Do.WAIT, Do.NOTHING}:
             yield step
 
 
 def _warmed(memory: ServerMemory, now: Instant) -> tuple[tuple[Step, ...], ServerMemory]:
     """The warms in their order, and the memory after them, had all of them succeeded."""
     steps: list[Step] = []
-    while (name := next_load(memory, now)) is not None:
+    for _ in memory.models:
+        name = next_load(memory, now)
+        if name is None:
+            break
         model = memory.model(name)
         steps.append(_warm(model, memory, now))
         memory = memory.with_model(_loaded(model, now))
@@ -191,7 +198,7 @@ def _warmed(memory: ServerMemory, now: Instant) -> tuple[tuple[Step, ...], Serve
 def _rest(memory: ServerMemory, done: set[str], now: Instant) -> Iterator[Step]:
     for model in memory.models:
         step = step_of(model, memory, now)
-        if model.model not in done and step.do in {Do.WARM, Do.WAIT, Do.NOTHING}:
+        if model.model not in done and step.do in {Do.WARM, Do.PULL, Do.WAIT, Do.NOTHING}:
             yield replace(step, do=Do.WAIT) if step.do is Do.WARM else step
 
 

@@ -16,7 +16,6 @@ from ollama_keeper.core.policy import PullRule
 from ollama_keeper.core.reasons import Failure, ServerState, Unpulled
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.spread import spread
-from ollama_keeper.core.units import show_duration
 from ollama_keeper.core.wishes import not_to_be_kept
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]
@@ -152,7 +151,8 @@ def fold_pull_failed(memory: ServerMemory, fact: PullFailed, now: Instant) -> Fo
         server=memory.server,
         model=model.model,
         reason=fact.reason,
-        hint=_hint(fact, retry_at(model, memory.server) - now.mono),
+        hint=_hint(fact),
+        retry_s=retry_at(model, memory.server) - now.mono,
         **_bytes(failed),
     )
     return memory.with_model(model), (change,)
@@ -171,8 +171,7 @@ def _bytes(download: Download | None) -> dict[str, Any]:
     return {"completed_bytes": download.completed, "total_bytes": download.total}
 
 
-def _hint(fact: PullFailed, wait_s: float) -> str:
+def _hint(fact: PullFailed) -> str | None:
     hint = _HINTS.get(fact.reason, "")
     said = "" if fact.reason is Unpulled.NOT_IN_REGISTRY else fact.detail
-    again = f"tried again in {show_duration(wait_s)}"
-    return "; ".join(part for part in (hint, said, again) if part)
+    return "; ".join(part for part in (hint, said) if part) or None

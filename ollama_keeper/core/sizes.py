@@ -34,13 +34,14 @@ class Estimate:
         weights: of its files.
         cache: for keys and values; None where the server does not tell enough.
         compute: buffers of one batch; None likewise.
-        context: tokens that are assumed.
+        context: tokens of it; `assumed` where nothing tells, so that the least default of a server stands for it.
     """
 
     weights: int
     cache: int | None
     compute: int | None
     context: int
+    assumed: bool = False
 
     @property
     def size(self) -> int:
@@ -88,20 +89,26 @@ def estimated(model: ModelMemory) -> Estimate | None:
     """
     if not model.disk_size:
         return None
-    context, shown = context_of(model), model.shown
+    context, shown, assumed = context_of(model), model.shown, _told_context(model) is None
     if shown is None:
-        return Estimate(model.disk_size, None, None, context)
-    return Estimate(model.disk_size, _cache(shown, context), _compute(model, shown, context), context)
+        return Estimate(model.disk_size, None, None, context, assumed)
+    return Estimate(model.disk_size, _cache(shown, context), _compute(model, shown, context), context, assumed)
 
 
 def context_of(model: ModelMemory) -> int:
     """The context that the next load gets, as far as that can be told before: tokens."""
-    context = model.policy.context
-    if isinstance(context, ContextRule):
-        own = model.shown.own_context if model.shown else None
-        context = model.learned_context or model.own_context or own or DEFAULT_CONTEXT
+    context = _told_context(model) or DEFAULT_CONTEXT
     trained = model.shown.trained_context if model.shown else None
     return min(context, trained) if trained else context
+
+
+def _told_context(model: ModelMemory) -> int | None:
+    """The context that somebody has chosen, or that our own load got; None where the server's default decides."""
+    context = model.policy.context
+    if not isinstance(context, ContextRule):
+        return context
+    own = model.shown.own_context if model.shown else None
+    return model.learned_context or model.own_context or own
 
 
 def _cache(shown: Shown, context: int) -> int | None:

@@ -376,7 +376,8 @@ def _pull_finished(change: of.PullFinished) -> str:
 
 
 def _pull_failed(change: of.PullFailed) -> str:
-    return _with(f"{_who(change)} could not be pulled", why(change.reason), _come(change))
+    again = None if change.retry_s is None else f"again in {span(change.retry_s)}"
+    return _with(f"{_who(change)} could not be pulled", why(change.reason), _come(change), again)
 
 
 def _come(change: of.PullStarted | of.PullProgress | of.PullFinished | of.PullFailed) -> str | None:
