@@ -72,8 +72,14 @@ def fleet(
 ) -> dict[str, Any]:
     """Many servers, each with as many models; those in `down` do not answer, and of `cold` each is a lost model."""
     names = [f"node-{number:03}" for number in range(servers)]
+
+    def state(number: int, one: int) -> tuple[str, ...]:
+        if number in (down or set()):
+            return "unknown", "server_down"
+        return ("cold", "unload_grace") if (number, one) in (cold or set()) else ()
+
     rows = [
-        model(f"m{one}:7b", *(("cold", "unload_grace") if (number, one) in (cold or set()) else ()), server=name)
+        model(f"m{one}:7b", *state(number, one), server=name)
         for number, name in enumerate(names)
         for one in range(models)
     ]

@@ -55,7 +55,7 @@ def test_it_shows_models_servers_memory_and_what_comes_next(kept: Kept, opened: 
     expect(shown.locator(".tag")).to_have_text("ready")
     for cell, text in (
         ("Until", "forever"),
-        ("Context", "4,096"),
+        ("Context", "32,768"),
         ("On GPU", "100 %"),
         ("Next", re.compile("ping in 4m")),
     ):

@@ -2,7 +2,7 @@
 // sent with a token that is typed in, where the keeper takes any.
 "use strict";
 
-const POLL_S = 5, POLL_LIVE_S = 15, STALE_S = 25, HISTORY_S = 60, DAY_S = 86400;
+const POLL_S = 5, POLL_LIVE_S = 10, STALE_S = 25, HISTORY_S = 60, DAY_S = 86400;
 const SHOWN_EVENTS = 60, SHOWN_NEXT = 6, FEW_SERVERS = 6, FEW_MODELS = 12, LONGEST_NAME = 160;
 const WELL = new Set(["ready", "degraded", "guest"]);
 const NOT_ASKED = new Set(["off_hours", "paused"]);
@@ -291,7 +291,7 @@ function shape(tag, props) {
 }
 
 function drawPast(of, model) {
-  const past = known.past.get(`${model.server}\n${model.model}`);
+  const past = known.past.get(idOf(model));
   const stamp = past ? past.stamp : known.pasts;
   if (of.strip.stamp === stamp) return;
   of.strip.stamp = stamp;
@@ -353,9 +353,9 @@ const lossWords = (loss) => `lost: ${loss.displaced_by ? `displaced by ${shown(l
   + (loss.outage_s ? `, absent for ${span(loss.outage_s)}` : "");
 
 function told24(past) {
-  if (!past) return known.pasts === "asked" ? "No history yet" : "The last 24 hours are not known";
+  if (!past) return "The last 24 hours are not known";
   const losses = past.losses.filter((loss) => loss.at > past.to - DAY_S).length;
-  return `Last 24 hours: ${past.day === null ? "not wanted" : `warm ${share(past.day)}`}, ${plural(losses, "loss", "losses")}`
+  return `Last 24 hours: ${past.day === null ? "" : `warm ${share(past.day)}, `}${plural(losses, "loss", "losses")}`
     + (losses ? "; left and right go from one to the next" : "");
 }
 
@@ -470,6 +470,7 @@ async function refresh() {
     if (Math.abs(known.skew) < 2) known.skew = 0;
     known.at = now();
     known.failed = "";
+    follow(known.status.models);
     draw();
   } catch (error) {
     known.failed = known.failed || String(error.message || error);
@@ -483,8 +484,7 @@ async function recall() {
   try {
     const history = await get("history");
     known.pasts = "asked";
-    known.past = new Map();
-    for (const past of history.models) known.past.set(`${past.server}\n${past.model}`, recalled(past, history.to));
+    for (const past of history.models) known.past.set(idOf(past), recalled(past, history.to));
     mergeEvents(history.events);
   } catch {
     known.pasts = "unknown"; // the strips stay empty, and say so
@@ -502,6 +502,21 @@ function recalled(past, to) {
   return { ...past, spans, losses, to, stamp: to };
 }
 
+const idOf = (one) => `${one.server}\n${one.model}`;
+const pastOf = (one) => known.past.get(idOf(one)) || known.past.set(idOf(one), { spans: [], losses: [], day: null, days_30: null, to: known.at }).get(idOf(one));
+
+/** Goes on with the past by what is seen here, until it is told anew, or where no history is kept. */
+function follow(models) {
+  for (const model of models) if (model.state !== "guest") {
+    const past = pastOf(model), last = past.spans.at(-1), kind = KIND_OF[model.state] || "cold";
+    const joins = last && known.at - last.to < 3 * POLL_LIVE_S;
+    if (joins && last.kind === kind) last.to = known.at;
+    else past.spans.push({ from: joins ? last.to : known.at, to: known.at, kind });
+    past.to = known.at;
+    past.stamp = `${past.spans.length} ${past.losses.length} ${Math.floor(known.at / HISTORY_S)}`;
+  }
+}
+
 let count = 0;
 function mergeEvents(events) {
   const key = (event) => `${event.ts} ${event.event} ${event.server} ${event.model} ${event.text}`;
@@ -512,6 +527,9 @@ function mergeEvents(events) {
 
 let soon = 0, drawn = 0;
 function take(event) {
+  if (event.event === "model.lost" && event.reason !== "released") {
+    pastOf(event).losses.push({ at: seconds(event.ts), cause: event.cause, displaced_by: event.displaced_by, outage_s: null });
+  }
   if (event.level !== "debug") known.events.unshift({ ...event, key: `${event.ts} ${event.event} ${event.server} ${event.model} ${event.text} ${count++}` });
   known.events.length = Math.min(known.events.length, SHOWN_EVENTS);
   if (!drawn) drawn = setTimeout(() => { drawn = 0; drawEvents(); }, 150);
