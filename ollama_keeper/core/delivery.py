@@ -4,7 +4,7 @@ Nothing is queued as text. A lane remembers what its sink has been told; what it
 a message tells the present, however long it was on its way, and nothing that fired or ended is ever left out.
 
 1. Owed are: what fires and was not told; what ended and was not told, also where the beginning was not told either;
-   and what still fires after `repeat_interval`.
+   and what still fires after `repeat_interval`. That a sink fails is told to the others.
 2. All that is owed goes into one message, gathered for 10 s, at most one a minute.
 3. A failed attempt is made again after 1 s, doubled to 5 min, with full jitter; a refusal and a rate limit after a
    minute at least, or as long as the service asks.
@@ -126,9 +126,10 @@ Outcome = Delivered | Refused
 def owed(lane: Lane, book: Book, manners: Manners, now: Instant) -> tuple[Item, ...]:
     """(1) Everything that the sink does not know yet: what has ended first, then what fires, both in their order."""
     told = {one.fingerprint: one for one in lane.told}
+    firing = [one for one in book.firing if not _of_itself(one, lane)]
     ended = [Item(one, Kind.RESOLVED) for one in book.over if _owes_end(one, told.get(one.fingerprint), lane, manners)]
-    new = [Item(one, Kind.FIRING) for one in book.firing if _is_new(one, told.get(one.fingerprint))]
-    known = [(one, told[one.fingerprint]) for one in book.firing if not _is_new(one, told.get(one.fingerprint))]
+    new = [Item(one, Kind.FIRING) for one in firing if _is_new(one, told.get(one.fingerprint))]
+    known = [(one, told[one.fingerprint]) for one in firing if not _is_new(one, told.get(one.fingerprint))]
     late = {one.fingerprint: (now.wall - last.at).total_seconds() - manners.repeat_s for one, last in known}
     fold_s = min(FOLD_REPEATS_S, manners.repeat_s / 4) if any(late_s >= 0 for late_s in late.values()) else 0.0
     repeats = [Item(one, Kind.REPEAT) for one, _ in known if late[one.fingerprint] >= -fold_s]
@@ -136,11 +137,16 @@ def owed(lane: Lane, book: Book, manners: Manners, now: Instant) -> tuple[Item, 
 
 
 def _owes_end(incident: Incident, told: Told | None, lane: Lane, manners: Manners) -> bool:
-    if not manners.send_resolved:
+    if not manners.send_resolved or _of_itself(incident, lane):
         return False
     if told is None:
         return incident.round > lane.born
     return told.round < incident.round or (told.round == incident.round and not told.over)
+
+
+def _of_itself(incident: Incident, lane: Lane) -> bool:
+    """Whether all that is wrong is that this very sink fails."""
+    return bool(incident.details) and set(incident.details) == {(NotificationFailed.event, lane.sink)}
 
 
 def _is_new(incident: Incident, told: Told | None) -> bool:

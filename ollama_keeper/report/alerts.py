@@ -16,7 +16,8 @@ from ollama_keeper.clock import Clock
 from ollama_keeper.config.effective import AlertSettings, Config, SinkSettings
 from ollama_keeper.core.alert_notes import PREFIX, documents, recalled
 from ollama_keeper.core.alerting import Incident, noted, step
-from ollama_keeper.core.changes import Change, NotificationDelayed
+from ollama_keeper.core.changes import Change, NotificationDelayed, NotificationFailed
+from ollama_keeper.core.conditions import Aspect
 from ollama_keeper.core.delivery import (
     Delivered,
     Item,
@@ -101,6 +102,7 @@ class Alerts:
         self._kept: dict[str, Mapping[str, Any]] = dict(notes.notes(PREFIX))
         self._book, lanes = recalled(self._kept, clock.now())
         self._group: asyncio.TaskGroup | None = None
+        self._of_keeper: set[str] = set()
         self._sinks: dict[str, Sink] = {}
         self._heartbeat = Heartbeat(self._postman, now=lambda: clock.now().wall, report=report)
         self._apply({lane.sink: lane for lane in lanes})
@@ -122,7 +124,9 @@ class Alerts:
     # --- what it is told ----------------------------------------------------------------------------------------------
 
     def take(self, change: Change, _: datetime) -> None:
-        """A change that no state shows later."""
+        """A change that no state shows later; a message about the keeper itself that fails is not told by another."""
+        if isinstance(change, NotificationFailed) and change.sink in self._of_keeper:
+            return
         self._book = noted(self._book, change, self._clock.now())
 
     def see(self, servers: Sequence[ServerMemory], now: Instant) -> None:
@@ -221,8 +225,10 @@ class Alerts:
             sink.failures[outcome.reason] = sink.failures.get(outcome.reason, 0) + 1
         sink.lane, changes = after(sink.lane, items, outcome, now)
         self._remember()
+        self._of_keeper = {sink.settings.name} if all(_of_keeper(item) for item in items) else set()
         for change in changes:
             self._report(change)
+        self._of_keeper = set()
 
     # --- what outlives a restart --------------------------------------------------------------------------------------
 
@@ -238,6 +244,10 @@ class Alerts:
             if self._kept.get(key) != document:
                 self._notes.note(key, document)
         self._kept = dict(kept)
+
+
+def _of_keeper(item: Item) -> bool:
+    return item.incident.subject.aspect is Aspect.KEEPER
 
 
 def _end(sink: Sink) -> None:
