@@ -10,6 +10,7 @@ from tests.kit.checks import CHECKS, Evidence, breaches, footprint
 from tests.kit.doubles import (
     Blind,
     Broken,
+    Forgetful,
     Heartbeat,
     Impatient,
     Indiscreet,
@@ -35,6 +36,7 @@ RED: dict[type[Plain], set[str]] = {
     Indiscreet: {"no_secret_told"},
     Broken: {"nothing_broke"},
     Blind: {"states_are_true"},
+    Forgetful: {"no_alert_twice"},
 }
 
 
@@ -60,6 +62,7 @@ async def suffer(sim: Simulator, kind: type[Plain]) -> dict[str, list[str]]:
         ((before, await quiet(before)),),
         states,
         resident,
+        alerts=tuple(double.alerts),
     )
     for forgotten in getattr(double, "forgotten", []):
         forgotten.cancel()

@@ -50,6 +50,7 @@ class Evidence:
         footprints: pairs of what was held before and after.
         states: what the keeper shows, by model, at the end.
         resident: what is true, by model, at the end.
+        alerts: those that arrived at a receiver, in order.
         aborts, reloads, probes: how many loads we may have aborted, live runners reloaded, tokens asked for.
     """
 
@@ -62,6 +63,7 @@ class Evidence:
     aborts: int = 0
     reloads: int = 0
     probes: int = 0
+    alerts: tuple[Mapping[str, Any], ...] = ()
 
 
 Check = Callable[[Evidence], list[str]]
@@ -139,6 +141,19 @@ def states_are_true(evidence: Evidence) -> list[str]:
     ]
 
 
+def no_alert_twice(evidence: Evidence) -> list[str]:
+    """No alert of one fingerprint fires again without its end between; repeats begin when the first did."""
+    firing: dict[str, str] = {}
+    found = []
+    for alert in evidence.alerts:
+        name, since = alert["fingerprint"], alert["startsAt"]
+        if alert["status"] == "resolved":
+            firing.pop(name, None)
+        elif firing.setdefault(name, since) != since:
+            found.append(f"{alert['labels']} fired at {firing[name]} and at {since}")
+    return found
+
+
 CHECKS: tuple[Check, ...] = (
     one_warm_open,
     one_look_open,
@@ -149,6 +164,7 @@ CHECKS: tuple[Check, ...] = (
     no_secret_told,
     nothing_broke,
     states_are_true,
+    no_alert_twice,
 )
 
 

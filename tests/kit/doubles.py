@@ -22,6 +22,7 @@ class Plain:
         self.models = models
         self.listed: set[str] = set()
         self.told: list[str] = []
+        self.alerts: list[dict[str, Any]] = []
         self._http = httpx.AsyncClient(
             transport=transport,
             base_url=BASE_URL,
@@ -47,7 +48,21 @@ class Plain:
     async def look(self) -> None:
         """What is listed now."""
         document: Any = (await self._http.get("/api/ps")).json()
-        self.listed = {entry["name"] for entry in document["models"]}
+        before, self.listed = self.listed, {entry["name"] for entry in document["models"]}
+        for model in sorted({*self.models} - self.listed - {alert["fingerprint"] for alert in self.firing()}):
+            self.alert(model, "firing")
+        for model in sorted(self.listed - before):
+            self.alert(model, "resolved")
+
+    def firing(self) -> list[dict[str, Any]]:
+        """Alerts that have not ended, as far as it knows."""
+        last = {alert["fingerprint"]: alert for alert in self.alerts}
+        return [alert for alert in last.values() if alert["status"] == "firing"]
+
+    def alert(self, model: str, status: str) -> None:
+        """Tells that a model is absent, or is no more."""
+        since = f"{asyncio.get_running_loop().time():.3f}"
+        self.alerts.append({"fingerprint": model, "status": status, "startsAt": since, "labels": {"model": model}})
 
     async def act(self, absent: list[str]) -> None:
         """Warms what is absent, and looks at what came of it."""
@@ -149,3 +164,14 @@ class Broken(Plain):
     async def look(self) -> None:
         await super().look()
         self.told.append("check.failed: ZeroDivisionError")
+
+
+class Forgetful(Plain):
+    """Never tells that an alert is over, and tells the next one all the same."""
+
+    def firing(self) -> list[dict[str, Any]]:
+        return []
+
+    def alert(self, model: str, status: str) -> None:
+        if status == "firing":
+            super().alert(model, status)

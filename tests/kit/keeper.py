@@ -23,7 +23,7 @@ from ollama_keeper.report.alerts import Alerts, Notes
 from ollama_keeper.report.notify.postman import Postman
 from ollama_keeper.simulator import Simulator
 from ollama_keeper.store import Store
-from tests.kit.services import Remembered, Services
+from tests.kit.services import Remembered, Services, arrived, named
 from tests.kit.transport import SimTransport
 from tests.kit.virtual import LoopClock
 
@@ -107,6 +107,7 @@ class Keeper:
             postman=Postman(services or Services()),
         )
         reports.join(self.alerts)
+        self.services = services or Services()
         read = (lambda: load(path=file, environ={})) if file else (lambda: self._next)
         watch = FileWatch(file) if file else None
         parts = Parts(reports, store, LoopClock(), client, read, watch, companions=(self.alerts,))
@@ -140,6 +141,11 @@ class Keeper:
 
     def last(self, event: str) -> Any:
         return self.all(event)[-1]
+
+    @property
+    def notified(self) -> list[str]:
+        """Alerts that arrived at the webhook, as `firing server_down gpu`: N of FAULTS.md 2."""
+        return named(arrived(self.services))
 
     def state(self, model: str, server: str = HOST) -> str:
         memory = next(one.memory for one in self.daemon.servers if one.memory.server == server)

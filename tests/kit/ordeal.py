@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ollama_keeper.core.address import Address
@@ -18,7 +19,9 @@ from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.policy import Policy
 from ollama_keeper.simulator import Simulator
 from tests.kit.checks import CANARY, Evidence, Footprint, breaches, footprint
+from tests.kit.hooked import Hook
 from tests.kit.keeper import HOST, Keeper, until, wanted
+from tests.kit.services import arrived
 from tests.kit.transport import SimTransport
 
 HEAL_S = 60.0
@@ -66,7 +69,8 @@ async def facing(
     servers = {address(): sims} if isinstance(sims, Simulator) else dict(sims)
     policies = tuple(wanted(model) if isinstance(model, str) else model for model in models)
     network = None if sockets else transport or network_of(servers)
-    with logged() as lines:
+    with logged() as lines, TemporaryDirectory() as folder:
+        given = Hook(Path(folder)).given | given
         outside = footprint()
         keeper = Keeper(dict.fromkeys([site] if site else servers, policies), network, file=file, **given)
         ordeal = Ordeal(keeper, servers, [policy.model for policy in policies], dict(ends or {}))
@@ -82,7 +86,16 @@ async def facing(
         prints += [(inside, ordeal.after)] if inside and ordeal.after else []
         for sim, (states, resident) in shown.items():
             evidence = Evidence(
-                sim.history, keys(sim), output(keeper, lines), tuple(prints), states, resident, aborts, reloads, probes
+                sim.history,
+                keys(sim),
+                output(keeper, lines),
+                tuple(prints),
+                states,
+                resident,
+                aborts,
+                reloads,
+                probes,
+                arrived(keeper.services),
             )
             found = breaches(evidence)
             if ours_broken:

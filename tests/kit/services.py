@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
@@ -255,6 +255,24 @@ def _wall() -> float:
     from datetime import UTC, datetime
 
     return datetime.now(UTC).timestamp()
+
+
+def arrived(services: Services) -> tuple[Mapping[str, Any], ...]:
+    """Every alert that a webhook took, in order; of one message what has ended first."""
+    service = services.services.get("webhook")
+    messages = [one.document["alerts"] for one in service.taken] if service else []
+    return tuple(
+        alert for alerts in messages for alert in sorted(alerts, key=lambda alert: alert["status"] == "firing")
+    )
+
+
+def named(alerts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Alerts in a few words: `firing server_down gpu`."""
+    return [
+        f"{alert['status']} {labels['alertname']} {labels.get('model') or labels.get('server', 'keeper')}"
+        for alert in alerts
+        for labels in (alert["labels"],)
+    ]
 
 
 class Remembered:
