@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
+from ollama_keeper.config import Config
 from ollama_keeper.core.units import show_duration
 from ollama_keeper.web.asking import NoDaemon, Said, ask
 
@@ -51,6 +52,17 @@ def _command(path: Path | None, command: str, body: dict[str, object], done: str
         click.echo(f"ollama-keeper: {command} was refused: {error}", err=True)
         return EXIT_SOME_NOT
     return _told(answer.get("models"), answer.get("unknown", []), done)
+
+
+def asked_daemon(config: Config, command: str, body: dict[str, object]) -> bool:
+    """Whether a daemon of this machine took a command; False where none listens."""
+    if config.web.socket is None:
+        return False
+    try:
+        ask(config.web.socket, command, body)
+    except NoDaemon:
+        return False
+    return True
 
 
 def _told(models: list[str] | None, unknown: list[str], done: str) -> int:

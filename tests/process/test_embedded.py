@@ -3,9 +3,9 @@
 import json
 import shutil
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -45,17 +45,11 @@ class App:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "uvicorn", "fastapi_app:app", "--port", str(port), "--workers", str(workers)]
-        self.child: Child = world.start(command, OLLAMA_HOST=server)
+        self.child: Child = world.start(command, stdout=subprocess.DEVNULL, OLLAMA_HOST=server)
         wait_for(lambda: served(self.url), limit_s=30)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with World(tmp_path_factory.mktemp("home")) as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(world: World) -> Simulated:
     return world.simulate("--load-time", "3s")
 
@@ -67,8 +61,7 @@ def test_two_workers_answer_at_once_and_only_one_of_them_keeps(world: World, ser
     assert body["detail"]["error"] == f"{MODEL} is not ready"
     assert 1 <= int(headers["retry-after"]) <= 30
     assert get(f"{app.url}/readyz")[1]["unready"][0]["model"] == MODEL
-    for _ in range(8):  # whichever worker is asked
-        wait_for(lambda: get(f"{app.url}/readyz/{MODEL}")[0] == 200)
+    wait_for(lambda: all(get(f"{app.url}/readyz/{MODEL}")[0] == 200 for _ in range(8)))  # whichever worker is asked
     assert get(f"{app.url}/ask?question=why", method="POST")[0] == 200
     assert get(f"{app.url}/readyz/other")[0] == 404
     assert len(server.loads()) == 1
@@ -138,7 +131,7 @@ except Exception as error:
 def test_a_worker_that_looked_on_keeps_when_the_one_that_kept_has_ended(world: World, server: Simulated) -> None:
     body = f"""
 async def main():
-    async with keep_warm('{MODEL}', ollama='{server.url}', interval='1s') as kept:
+    async with keep_warm('{MODEL}', ollama='{server.url}', interval='1s', unload_grace='1s') as kept:
         print('leads' if kept.leads else 'looks on', flush=True)
         while True:
             await asyncio.sleep(0.5)
@@ -153,4 +146,4 @@ asyncio.run(main())
     assert second.line() == "leads"
     server.befalls("unload", model=MODEL)
     before = len(server.loads())
-    wait_for(lambda: len(server.loads()) > before, limit_s=90)
+    wait_for(lambda: len(server.loads()) > before, limit_s=40)
