@@ -16,6 +16,7 @@ from tests.faults.scenes import BACK_OFF_S, EMBED, INTERVAL_S, LLAMA, QWEN, look
 from tests.kit.checks import CANARY, gaps, ours
 from tests.kit.keeper import HOST, US, Keeper, touches, until, wanted
 from tests.kit.ordeal import facing, output
+from tests.kit.services import arrived
 from tests.kit.sock import at
 from tests.kit.transport import SimTransport
 from tests.kit.virtual import VirtualLoop
@@ -90,6 +91,7 @@ async def test_fault_B3_too_busy_to_look(sim: Simulator, status: int) -> None:
         await asyncio.sleep(300)
         refused = [look for look in looks(sim, began) if look.status == status]
         assert min(gaps(refused)) >= 30
+        assert keeper.notified == []
         sim.heal()
     assert not keeper.all("server.down")
     assert not keeper.all("model.lost")
@@ -121,6 +123,8 @@ async def test_fault_B4_refused(sim: Simulator, befalls: Any, heals: Any, reason
         assert keeper.last("server.down").hint
         await asyncio.sleep(300)
         assert min(gaps([one for one in since(began, ours(sim.history)) if one.status in {401, 403}])) >= BACK_OFF_S - 1
+        assert keeper.notified == [f"firing server_down {HOST}"]
+        assert arrived(keeper.services)[0]["labels"]["reason"] == reason
         heals(sim)
     assert not keeper.all("model.lost")
     assert warms(sim, began) == []
@@ -315,6 +319,7 @@ async def test_fault_B13_no_date_or_an_absurd_one(sim: Simulator, date: str | No
         began = now()
         network.date = date
         await asyncio.sleep(900)
+        assert keeper.notified == []
     assert not keeper.all("model.lost")
     assert warms(sim, began) == []
     assert len(sim.history.loads()) == 2

@@ -15,7 +15,7 @@ from ollama_keeper.core.policy import Release
 from ollama_keeper.simulator import Simulator
 from tests.faults.scenes import EMBED, INTERVAL_S, LLAMA, QWEN, looks, now, warms
 from tests.kit.checks import gaps
-from tests.kit.keeper import US, until, wanted
+from tests.kit.keeper import HOST, US, until, wanted
 from tests.kit.living import held, survived
 from tests.kit.ordeal import facing
 from tests.kit.proc import World, wait_for
@@ -73,6 +73,8 @@ async def test_fault_D3_asleep_for_a_week(sim: Simulator) -> None:
         step_wall(sim, WEEK_S)
         await asyncio.sleep(5.5)
         assert looks(sim, woke)
+        await asyncio.sleep(300)
+        assert keeper.notified == []
     assert not keeper.all("model.lost")
 
 
@@ -132,6 +134,7 @@ async def test_fault_D5_the_servers_clock_differs(sim: Simulator, offset: float)
     async with facing(sim, QWEN, wanted(EMBED, lease_s=120.0)) as keeper:
         began = now()
         await asyncio.sleep(1_800)
+        assert keeper.notified == [f"firing clock_skew {HOST}"]
     assert not keeper.all("model.lost")
     assert not keeper.all("model.repinned")
     assert warms(sim, began) == []

@@ -16,10 +16,12 @@ from ollama_keeper.simulator.catalogue import make_model
 from ollama_keeper.store import FILE
 from tests.faults.scenes import EMBED, INTERVAL_S, LLAMA, QWEN, looks, now, since, warms
 from tests.kit.checks import gaps, ours
+from tests.kit.hooked import Hook
 from tests.kit.keeper import HOST, US, Keeper, touches, until, wanted
 from tests.kit.living import survived
 from tests.kit.ordeal import address, facing, network_of
 from tests.kit.proc import Child, Simulated, World, wait_for
+from tests.kit.services import arrived
 from tests.kit.transport import SimTransport
 
 SEED = 20_261_124
@@ -125,12 +127,24 @@ async def test_fault_G7_a_reload_removes_a_model_that_is_being_warmed(sim: Simul
     assert not keeper.all("model.lost")
 
 
+async def test_fault_G7_an_alert_of_a_model_that_is_removed_is_over(sim: Simulator) -> None:
+    sim.load_error(LLAMA)
+    async with facing(sim, QWEN, settled=False) as keeper:
+        await keeper.reload({address(): (wanted(QWEN), wanted(LLAMA))})
+        await until(lambda: bool(keeper.notified), limit_s=1_200)
+        await keeper.reload({address(): (wanted(QWEN),)})
+        await asyncio.sleep(90)
+    assert keeper.notified == [f"firing breaker_open {LLAMA}", f"resolved breaker_open {LLAMA}"]
+    assert keeper.last("alert.resolved").how == "not_wanted"
+
+
 # --- G4, G5: two keepers ----------------------------------------------------------------------------------------------
 
 
-async def test_fault_G4_two_keepers_with_the_same_configuration(sim: Simulator) -> None:
+async def test_fault_G4_two_keepers_with_the_same_configuration(sim: Simulator, tmp_path: Path) -> None:
     network = SimTransport(sim)
-    keepers = [Keeper({address(): (wanted(QWEN), wanted(LLAMA))}, network) for _ in range(2)]
+    hooks = [Hook(tmp_path) for _ in range(2)]
+    keepers = [Keeper({address(): (wanted(QWEN), wanted(LLAMA))}, network, **hook.given) for hook in hooks]
     for keeper in keepers:
         keeper.start()
     await until(lambda: all(keeper.state(model) == "ready" for keeper in keepers for model in (QWEN, LLAMA)))
@@ -138,6 +152,12 @@ async def test_fault_G4_two_keepers_with_the_same_configuration(sim: Simulator) 
     sim.unload(QWEN)
     await asyncio.sleep(3_600)
     assert {keeper.state(model) for keeper in keepers for model in (QWEN, LLAMA)} == {"ready"}
+    assert [keeper.notified for keeper in keepers] == [[], []]
+    sim.stop()
+    await asyncio.sleep(300)
+    sim.start()
+    one, other = ([alert["fingerprint"] for alert in arrived(keeper.services)] for keeper in keepers)
+    assert one == other != []
     for keeper in keepers:
         await keeper.stop()
     assert [load.model for load in sim.history.loads()] == [QWEN, LLAMA, QWEN]
@@ -232,6 +252,8 @@ async def test_fault_G10_an_empty_server_that_clients_fill(make_sim: Callable[..
             sim.client(model, prompt="hi", tokens=5)
         await asyncio.sleep(60)
         assert not keeper.all("model.lost")
+        await asyncio.sleep(600)
+        assert keeper.notified == []
     assert all(len(touches(sim, model)) >= 1 or sim.is_resident(model) for model in (QWEN, LLAMA, EMBED))
     assert all(warms(sim).count(model) <= 2 for model in (QWEN, LLAMA, EMBED))
     assert len(sim.history.loads()) == 3

@@ -10,7 +10,7 @@ import pytest
 from ollama_keeper.simulator import Simulator
 from tests.faults.scenes import BACK_OFF_S, DOWN_S, INTERVAL_S, LLAMA, QWEN, looks, now, warms
 from tests.kit.checks import gaps, keeping_requests
-from tests.kit.keeper import until
+from tests.kit.keeper import HOST, until
 from tests.kit.living import page as page_of
 from tests.kit.living import survived
 from tests.kit.ordeal import address, facing
@@ -25,6 +25,7 @@ async def test_fault_A1_ollama_is_down_at_start(sim: Simulator) -> None:
         await asyncio.sleep(180)
         assert {keeper.state(model) for model in (QWEN, LLAMA)} == {"unknown"}
         assert 180 / BACK_OFF_S <= network.link().connects <= 5 + 180 / BACK_OFF_S
+        assert keeper.notified == [f"firing server_down {HOST}"]
         sim.start()
     first = next(look for look in looks(sim) if look.status == 200)
     assert all(warm.at > first.at for warm in keeping_requests(sim.history))
@@ -56,6 +57,7 @@ async def test_fault_A2_refused_for_five_seconds(sim: Simulator) -> None:
     assert warms(sim, came) == [QWEN, LLAMA]
     assert {change.cause for change in keeper.all("model.lost")} == {"server_restarted"}
     assert not keeper.all("server.down")
+    assert keeper.notified == []
 
 
 async def test_fault_A2_refused_for_three_minutes(sim: Simulator) -> None:
@@ -66,6 +68,7 @@ async def test_fault_A2_refused_for_three_minutes(sim: Simulator) -> None:
         assert {keeper.state(model) for model in (QWEN, LLAMA)} == {"unknown"}
         await asyncio.sleep(180)
         assert not keeper.all("model.lost")
+        assert keeper.notified == [f"firing server_down {HOST}"]
         sim.start()
         came = now()
     first = next(look for look in looks(sim, came) if look.status == 200)

@@ -14,7 +14,7 @@ from ollama_keeper.simulator.history import Request
 from ollama_keeper.store import open_store
 from tests.faults.scenes import EMBED, INTERVAL_S, LLAMA, LLAVA, QWEN, looks, now, since, warms
 from tests.kit.checks import gaps, keeping_requests, ours
-from tests.kit.keeper import US, touches, until, wanted
+from tests.kit.keeper import HOST, US, touches, until, wanted
 from tests.kit.ordeal import facing
 
 GIB = 2**30
@@ -42,6 +42,7 @@ async def test_fault_C1_ps_hangs_while_version_answers(sim: Simulator, seconds: 
         sim.hang("ps")
         await asyncio.sleep(INTERVAL_S + seconds)
         assert keeper.events("server")[-1] == "server.busy"
+        assert keeper.notified == ([] if seconds < 90 else [f"firing server_busy {HOST}"])
         sim.heal()
     assert not keeper.all("server.down")
     assert not keeper.all("model.lost")
@@ -59,6 +60,7 @@ async def test_fault_C2_model_deleted(sim: Simulator) -> None:
         await until(lambda: keeper.state(QWEN) == "missing", limit_s=400)
         await asyncio.sleep(HOUR_S)
         assert len(keeper.all("model.missing")) == 1
+        assert keeper.notified == [f"firing missing {QWEN}"]
         assert len(warms(sim, began)) <= 1
         asked = gaps(since(began + 400, ours(sim.history, "/api/tags")))
         assert min(asked) >= 59
@@ -139,6 +141,7 @@ async def test_fault_C5_out_of_memory_at_load(sim: Simulator) -> None:
         assert len(failed) == 1
         assert failed[0].reason == "out_of_memory"
         assert keeper.all("breaker.opened")
+        assert len(keeper.notified) == 1
     assert len([load for load in sim.history.loads(LLAVA) if load.outcome == "out_of_memory"]) <= 2
 
 
@@ -161,6 +164,7 @@ async def test_fault_C6_out_of_memory_while_generating(make_sim: Callable[..., S
         sim.runtime_oom()
         await talking
     assert {change.cause for change in keeper.all("model.lost")} == {"memory_sweep"}
+    assert len(keeper.notified) <= 1
     assert warms(sim, began) == [QWEN, EMBED, LLAMA]
     assert not sim.history.loads_overlapped()
 
@@ -186,6 +190,7 @@ async def test_fault_C7_a_load_that_outlives_every_limit(sim: Simulator) -> None
         assert (aborted.end or 0) - aborted.start >= 1_799.9
         assert keeper.last("warm.failed").reason == "load_timeout"
         assert keeper.all("server.scheduler_hung")
+        assert keeper.notified
         assert len(sim.history.loads(QWEN)) == 1
         sim.load_time(QWEN, 4)
         await sim.client(LLAVA, prompt="hi", tokens=1)  # a look changes, so the server is tried again
@@ -227,6 +232,7 @@ async def test_fault_C9_the_gpu_is_lost(make_sim: Callable[..., Simulator], repa
         await until(lambda: keeper.state(QWEN) == "degraded")
         fallen = now()
         await asyncio.sleep(HOUR_S - 100)
+        assert repair is Repair.RELOAD or keeper.notified == [f"firing degraded {QWEN}"]
     assert len([load for load in sim.history.loads(QWEN, who=US) if load.start > fallen]) <= (repair is Repair.RELOAD)
 
 
