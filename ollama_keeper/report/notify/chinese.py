@@ -24,6 +24,7 @@ REASONS: Mapping[str, str] = {
     Reason.SAME_WEIGHTS: "与另一个模型权重相同",
     Reason.BAD_REQUEST: "Ollama 认为请求有误",
     Reason.NOT_PULLED: "尚未拉取",
+    Reason.BEING_PULLED: "正在拉取",
     Reason.FIRST_LOOK: "尚未查看",
     Reason.STALE: "最近一次有效查看已过期",
     Reason.SERVER_DOWN: "服务器无响应",
