@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ollama_keeper.core import changes, numbers
+from ollama_keeper.core.alert_rules import FOR_S
 from ollama_keeper.core.changes import FIRST, Change
 from ollama_keeper.core.reasons import (
     LOAD_FAILURES,
@@ -21,6 +22,7 @@ from ollama_keeper.core.reasons import (
     Undelivered,
     Unpulled,
 )
+from ollama_keeper.core.units import parse_duration
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
 
@@ -75,6 +77,12 @@ def test_the_reasons_of_a_state_are_those_of_its_row(row: list[str]) -> None:
 def test_every_reason_has_a_row() -> None:
     told = {word for row in table("4. Causes", 1) for word in words(row[1])}
     assert {reason.value for reason in Reason} <= told
+
+
+def test_the_alerts_are_those_of_the_table_with_the_time_that_they_take() -> None:
+    section = REFERENCE.split("### 2.4 Alerts", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (\w+) \|$", section, re.MULTILINE)
+    assert {name: parse_duration(after) for name, after in rows} == {one.value: after for one, after in FOR_S.items()}
 
 
 def test_every_event_has_a_row_and_every_row_an_event() -> None:
