@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import help_page, loss, packages, rest, scale, start
+from bench import help_page, loss, packages, rest, scale, start, surface
 from bench.number import Number
 
 SUBJECTS: dict[str, Callable[[], Iterator[Number]]] = {
@@ -19,6 +19,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Number]]] = {
     "loss": loss.measure,
     "packages": packages.measure,
     "scale": scale.measure,
+    "surface": surface.measure,
 }
 RESULTS = Path("bench-results/bench.json")
 EXIT_MISSED = 1

@@ -29,9 +29,9 @@ READY_WITHIN_S = 180.0
 
 def measure() -> Iterator[Number]:
     """RSS and CPU over a minute in which all models are ready, and the lag of the looks in it."""
-    with TemporaryDirectory() as home, World(Path(home)) as world, _Many() as many:
+    with TemporaryDirectory() as home, World(Path(home)) as world, Many() as many:
         config = world.home / "fleet.yaml"
-        config.write_text(_config(many.addresses), encoding="utf-8")
+        config.write_text(fleet(many.addresses), encoding="utf-8")
         keeper = world.run("--config", str(config))
         for _ in range(SERVERS * MODELS):
             keeper.until("model.ready", limit_s=READY_WITHIN_S)
@@ -49,10 +49,14 @@ def measure() -> Iterator[Number]:
         yield Number("looks a server and interval", looks, "", 1.26, "one, and that at either end")
 
 
-class _Many:
-    """The servers, in a process of their own."""
+class Many:
+    """The servers, in a process of their own.
 
-    def __enter__(self) -> "_Many":
+    Attributes:
+        addresses: their URLs.
+    """
+
+    def __enter__(self) -> "Many":
         command = [sys.executable, "-m", "bench.many", str(SERVERS), str(MODELS)]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -76,7 +80,8 @@ class _Many:
         return list(json.loads(line))
 
 
-def _config(addresses: list[str]) -> str:
+def fleet(addresses: list[str]) -> str:
+    """The configuration of a keeper of all of them."""
     servers = "".join(f"  - {{name: s{number}, url: '{url}'}}\n" for number, url in enumerate(addresses))
     models = "".join(f"  - m{number}\n" for number in range(MODELS))
     return f"servers:\n{servers}models:\n{models}"

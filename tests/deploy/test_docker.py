@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,17 @@ def test_the_image_runs_as_a_number_from_hashed_locks_and_checks_itself() -> Non
     assert all("--hash=sha256:" in block for block in re.split(r"\n(?=\S)", locked.strip()))
 
 
-def test_what_the_image_copies_is_let_through() -> None:
-    through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    copied = {word for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.M) for word in line.split()[:-1]}
-    assert {name.split("/")[0] for name in copied} <= {name.split("/")[0] for name in through}
+def test_the_image_copies_only_what_is_there_and_sent() -> None:
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = [word for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.M) for word in line.split()]
+    assert {name.split("/")[0] for name in copied} == {name.split("/")[0] for name in sent}
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_image_has_what_the_wheel_takes_in() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    taken = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert all(f"COPY {source} {source}" in DOCKERFILE for source in taken)
 
 
 def hardened(service: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What is shipped around the code: locks, import contracts, set-up, unit file and image."""
+"""What is shipped around the code: locks, import contracts and set-up; tests/deploy has the rest."""
 
 import importlib.metadata
 import os
@@ -76,6 +76,8 @@ def test_the_version_is_the_package_s() -> None:
 
 ALLOWED = {
     "ollama/client.py": "import httpx",
+    "report/notify/postman.py": "import httpx",
+    "report/metrics/exposition.py": "import prometheus_client",
     "schedule.py": "from apscheduler.triggers.base import BaseTrigger",
     "simulator/call.py": "from ollama_keeper.core.names import x\nfrom ollama_keeper.core import units",
     "commands/simulate.py": "from ollama_keeper.simulator import x",
@@ -123,6 +125,8 @@ def test_the_contracts_allow_what_the_design_allows(skeleton: Path) -> None:
         pytest.param("ollama/wire.py", "import httpx", "client", id="the-wire-imports-httpx"),
         pytest.param("commands/newcomer.py", "import httpx", "client", id="a-new-module-imports-httpx"),
         pytest.param("server.py", "import apscheduler.events", "scheduler", id="the-server-imports-apscheduler"),
+        pytest.param("report/log.py", "import prometheus_client", "exposition", id="the-log-counts"),
+        pytest.param("report/notify/wecom.py", "import apprise", "extra", id="a-service-imports-the-extra"),
         pytest.param("simulator/app.py", "import ollama_keeper.core.facts", "stranger", id="simulator-reads-facts"),
         pytest.param("simulator/app.py", "import ollama_keeper.errors", "stranger", id="simulator-takes-errors"),
         pytest.param("server.py", "import ollama_keeper.simulator", "stand-in", id="the-server-plays"),
@@ -187,54 +191,3 @@ def test_make_help_tells_of_every_target() -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     told = subprocess.run(["make", "help"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
     assert sorted(line.split()[0] for line in told.splitlines()) == sorted(phony[1].split())
-
-
-# deployment
-
-needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
-
-
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit, with a command that is surely there."""
-    text = (ROOT / "deploy/systemd/ollama-keeper.service").read_text()
-    unit = tmp_path / "ollama-keeper.service"
-    unit.write_text(text.replace("/usr/bin/ollama-keeper", sys.executable))
-    return unit
-
-
-def complaints(unit: Path) -> list[str]:
-    """What systemd says of this unit; it says so of an unknown key, and yet exits with 0."""
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
-    return [line for line in done.stderr.splitlines() if unit.name in line]
-
-
-@needs_systemd
-def test_systemd_has_nothing_to_say_of_the_unit(unit: Path) -> None:
-    assert complaints(unit) == []
-
-
-@needs_systemd
-def test_systemd_complains_of_a_misspelt_key(unit: Path) -> None:
-    unit.write_text(unit.read_text().replace("Restart=", "Restrat="))
-    assert "Unknown key" in complaints(unit)[0]
-
-
-@needs_systemd
-@pytest.mark.parametrize(
-    ("line", "exit_code"), [pytest.param("", 0, id="whole"), pytest.param("CapabilityBoundingSet=", 1, id="weakened")]
-)
-def test_the_unit_s_exposure_stays_within_1_2(unit: Path, line: str, exit_code: int) -> None:
-    unit.write_text(unit.read_text().replace(line, ""))
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=12", str(unit)]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == exit_code
-
-
-def test_the_image_copies_only_what_is_there_and_sent() -> None:
-    dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text()
-    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    copied = [
-        source for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, re.MULTILINE) for source in line.split()
-    ]
-    assert {source.split("/")[0] for source in copied} == sent
-    assert [source for source in copied if not (ROOT / source).exists()] == []
