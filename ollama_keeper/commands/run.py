@@ -34,7 +34,6 @@ from ollama_keeper.report.alerts import Alerts
 from ollama_keeper.report.log import Log, open_log
 from ollama_keeper.report.metrics.counted import Counted
 from ollama_keeper.report.metrics.sources import Sources
-from ollama_keeper.report.notify.checking import check_sinks
 from ollama_keeper.store import open_store
 from ollama_keeper.systemd import Systemd, notifier
 from ollama_keeper.web.feed import Feed
@@ -71,8 +70,20 @@ def _read(path: Path | None, models: Sequence[str], flags: Mapping[str, object],
         ConfigError: it holds mistakes, or a sink cannot send.
     """
     config = load(path=path, models=models, flags=flags, environ=environ)
-    check_sinks(config)
+    _check_sinks(config)
     return config
+
+
+def _check_sinks(config: Config) -> None:
+    """Whether every sink can send, where there are any.
+
+    Raises:
+        ConfigError: one cannot.
+    """
+    if config.alerts.sinks or config.alerts.heartbeat_url_file:
+        from ollama_keeper.report.notify.checking import check_sinks
+
+        check_sinks(config)
 
 
 async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
@@ -82,7 +93,7 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
         ConfigError: a token or certificate file cannot be used.
     """
     resolve_aside(asyncio.get_running_loop())
-    check_sinks(config)
+    _check_sinks(config)
     feed, systemd = Feed(), notifier()
     clock = SystemClock()
     counted = Counted(clock.now())

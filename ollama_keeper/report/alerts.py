@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ollama_keeper.clock import Clock
 from ollama_keeper.config.effective import AlertSettings, Config, SinkSettings
@@ -33,10 +33,11 @@ from ollama_keeper.core.delivery import (
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import ServerState, Undelivered
-from ollama_keeper.report.notify.compose import compose
-from ollama_keeper.report.notify.dispatch import Dispatch
 from ollama_keeper.report.notify.heartbeat import Heartbeat
 from ollama_keeper.report.notify.postman import Postman
+
+if TYPE_CHECKING:
+    from ollama_keeper.report.notify.dispatch import Dispatch
 
 LET_FINISH_S = 0.5  # a message that is under way at a stop; without its answer it would be sent once more
 BROKEN_S = 60.0  # a sink whose code failed is left alone for so long
@@ -67,7 +68,7 @@ class Sink:
     """
 
     settings: SinkSettings
-    dispatch: Dispatch
+    dispatch: "Dispatch"
     lane: Lane
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -165,6 +166,8 @@ class Alerts:
         self._heartbeat.configure(self._settings.heartbeat_url_file, self._settings.heartbeat_every_s)
 
     def _begun(self, settings: SinkSettings, lane: Lane) -> Sink:
+        from ollama_keeper.report.notify.dispatch import Dispatch  # a start without sinks does without
+
         dispatch = Dispatch(settings, self._postman, lambda: self._clock.now().wall)
         sink = Sink(settings, dispatch, lane)
         if self._group is not None:
@@ -205,6 +208,8 @@ class Alerts:
 
     async def _send(self, sink: Sink, items: tuple[Item, ...]) -> None:
         """One attempt; one that is under way at a stop may still end."""
+        from ollama_keeper.report.notify.compose import compose
+
         letter = compose(items, self._clock.now().wall, self._settings.language, sink.settings.template)
         attempt = asyncio.ensure_future(sink.dispatch.deliver(letter))
         try:

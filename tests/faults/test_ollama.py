@@ -256,6 +256,8 @@ async def test_fault_C10_ping_pong(sim: Simulator) -> None:
         assert contended.with_ == QWEN
         assert contended.size_bytes
         assert contended.with_size_bytes
+        assert keeper.notified == [f"firing contended {LLAMA}"]
+        assert "does not fit beside" in keeper.services["webhook"].taken[0].text
     assert len(keeper.all("model.lost")) <= 3
     assert len(keeper.all("model.contended")) == 1
     assert max(load.start for load in sim.history.loads()) < 600
@@ -290,6 +292,8 @@ async def test_fault_C12_clients_with_different_contexts(sim: Simulator) -> None
             await sim.client(QWEN, prompt="hi", tokens=3, num_ctx=(8_192, 32_768)[number % 2])
             await asyncio.sleep(37)
         assert keeper.events("model.reloaded")
+        assert keeper.notified == [f"firing options_disagree {QWEN}"]
+        assert "8192 and 32768" in keeper.services["webhook"].taken[0].text
     contexts = {8_192, 32_768, 4_096}
     ours_now = since(began, touches(sim, QWEN))
     assert all(options_of(one).keys() <= {"num_ctx"} for one in ours_now)
@@ -312,6 +316,7 @@ async def test_fault_C13_stuck_stopping_under_a_ping_of_ours(sim: Simulator) -> 
         await asyncio.sleep(900)
         assert warms(sim, began) == []
         assert len(keeper.all("model.stuck")) == 1
+        assert keeper.notified == [f"firing stuck {QWEN}"]
         assert keeper.state(LLAMA) == "ready"
         sim.restart()
 
@@ -333,6 +338,7 @@ async def test_fault_C13_a_long_generation_is_not_stuck(make_sim: Callable[..., 
         busy = sim.client(QWEN, prompt="tell me all", tokens=40 * 1_200)
         await busy
     assert not keeper.all("model.stuck")
+    assert keeper.notified == []
 
 
 async def test_fault_C14_restarted_as_another_version(sim: Simulator) -> None:
@@ -346,6 +352,7 @@ async def test_fault_C14_restarted_as_another_version(sim: Simulator) -> None:
     assert (restarted.version_before, restarted.version) == ("0.33.0", "0.34.0")
     assert warms(sim, began) == [QWEN, EMBED, LLAMA]
     assert not sim.history.loads_overlapped()
+    assert keeper.notified == []
 
 
 @pytest.mark.slow
@@ -356,6 +363,7 @@ async def test_fault_C15_fewer_may_be_loaded_than_are_pinned(sim: Simulator) -> 
         await asyncio.sleep(HOUR_S)
         assert sim.is_resident(QWEN)
         assert sim.is_resident(EMBED)
+        assert keeper.notified == [f"firing contended {LLAMA}"]
     assert len(keeper.all("model.lost")) <= 3
     assert max(load.start for load in sim.history.loads()) < 600
 
@@ -399,6 +407,7 @@ async def test_fault_C18_a_guest_that_is_never_idle_starves_our_load(sim: Simula
         await asyncio.sleep(300)
         assert warms(sim, began) == [QWEN]
         assert len(keeper.all("server.scheduler_hung")) == 1
+        assert keeper.notified == [f"firing scheduler_hung {HOST}"]
         sim.restart()
 
 
@@ -410,6 +419,7 @@ async def test_fault_C18_a_condemned_model_that_never_goes(sim: Simulator) -> No
         sim.deadlock()
         await until(lambda: bool(keeper.all("server.scheduler_hung")), limit_s=2_500)
         await asyncio.sleep(600)
+        assert keeper.notified == [f"firing scheduler_hung {HOST}"]
         assert warms(sim, began) == [LLAMA]
         sim.restart()
 
