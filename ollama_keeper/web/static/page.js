@@ -361,6 +361,7 @@ function told24(past) {
 
 function availability(past) {
   const figure = (value, span) => [make("b", {}, value === null ? "\u2013" : share(value, 1)), ` ${span}`];
+  if (past.day === null && past.days_30 === null) return ["no history yet"];
   return [...figure(past.day, "24 h"), " \u00b7 ", ...figure(past.days_30, "30 d")];
 }
 
