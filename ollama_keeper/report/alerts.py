@@ -7,6 +7,7 @@ sends it once more, and never not at all.
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -104,6 +105,7 @@ class Alerts:
         self._book, lanes = recalled(self._kept, clock.now())
         self._group: asyncio.TaskGroup | None = None
         self._of_keeper: set[str] = set()
+        self._changes: deque[Change] = deque()
         self._sinks: dict[str, Sink] = {}
         self._heartbeat = Heartbeat(self._postman, now=lambda: clock.now().wall, report=report)
         self._apply({lane.sink: lane for lane in lanes})
@@ -125,13 +127,18 @@ class Alerts:
     # --- what it is told ----------------------------------------------------------------------------------------------
 
     def take(self, change: Change, _: datetime) -> None:
-        """A change that no state shows later; a message about the keeper itself that fails is not told by another."""
+        """A change that no state shows later, from any thread; it is folded in at the next look.
+
+        That a message about the keeper itself failed is not told by another message.
+        """
         if isinstance(change, NotificationFailed) and change.sink in self._of_keeper:
             return
-        self._book = noted(self._book, change, self._clock.now())
+        self._changes.append(change)
 
     def see(self, servers: Sequence[ServerMemory], now: Instant) -> None:
         """What is known: what fires or ends is told, and the sinks look what they owe."""
+        while self._changes:
+            self._book = noted(self._book, self._changes.popleft(), now)
         self._book, changes = step(self._book, servers, self._settings.rules, now)
         for change in changes:
             self._report(change)

@@ -7,7 +7,7 @@ from typing import Any
 from ollama_keeper.config.effective import AlertSettings
 from ollama_keeper.core.alert_rules import Rules
 from tests.kit.letters import sink
-from tests.kit.services import Service, Services, arrived, made, named
+from tests.kit.services import SECRET, Service, Services, arrived, made, named
 
 
 @dataclass
@@ -20,8 +20,8 @@ class Hook:
     more: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.services = Services(**{kind: made(kind) for kind in self.kinds})
-        sinks = tuple(sink(kind, self.folder) for kind in self.kinds)
+        self.services = Services(**{kind: made(kind, secret=_secret(kind)) for kind in self.kinds})
+        sinks = tuple(sink(kind, self.folder, signed=_secret(kind) is not None) for kind in self.kinds)
         self.settings = AlertSettings(sinks=sinks, rules=self.rules, **self.more)
 
     @property
@@ -42,3 +42,8 @@ class Hook:
     def times(self) -> list[float]:
         """When messages arrived."""
         return [one.at for one in self.service.taken]
+
+
+def _secret(kind: str) -> str | None:
+    """The canary that a kind signs with; WeCom signs nothing."""
+    return None if kind == "wecom" else SECRET
