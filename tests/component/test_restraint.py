@@ -15,7 +15,10 @@ from tests.kit.keeper import US, keeping, until, wanted
 QWEN, LLAMA, LLAVA = "qwen3:8b", "llama3.2:3b", "llava:13b"
 HOUR_S = 3_600.0
 DAY_S = 24 * HOUR_S
-LONG = [pytest.param(2 * HOUR_S, id="two hours"), pytest.param(DAY_S, id="a day", marks=pytest.mark.slow)]
+LONG = [
+    pytest.param(2 * HOUR_S, id="two hours"),
+    pytest.param(DAY_S, id="a day", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+]
 """Nothing happens any more after the first minutes: the shorter one shows most of it."""
 
 
@@ -77,6 +80,7 @@ async def test_a_guest_whose_loads_are_seen_under_way_opens_the_breaker_as_well(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_a_guest_that_never_stops_is_fought_ever_more_seldom(sim: Simulator) -> None:
     sim.max_loaded(1)
     async with keeping(sim, wanted(QWEN, contention=Contention.INSIST)) as keeper:
@@ -163,7 +167,7 @@ def crowded(number: int, *, room: int) -> Simulator:
     [
         pytest.param(2, 2 * HOUR_S, id="two for two hours"),
         pytest.param(100, 600.0, id="a hundred for ten minutes"),
-        pytest.param(2, DAY_S - 300, id="two for a day", marks=pytest.mark.slow),
+        pytest.param(2, DAY_S - 300, id="two for a day", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
         pytest.param(100, 6 * HOUR_S, id="a hundred for six hours", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
     ],
 )
@@ -203,7 +207,7 @@ async def test_equal_ones_end_with_the_first_in_its_place_and_no_more_loads() ->
     await sim.close()
 
 
-@pytest.mark.parametrize("number", [2, 20, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [2, 20, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(300)])])
 async def test_restarts_of_the_keeper_do_not_try_again(tmp_path: Path, number: int) -> None:
     sim = crowded(number, room=1)
     for _ in range(4):
