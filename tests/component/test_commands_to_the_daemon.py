@@ -159,7 +159,6 @@ async def test_a_hung_scheduler_is_freed_once_by_repair(sim: Simulator) -> None:
         assert not sim.is_resident(LLAMA)
         await until(lambda: sim.is_resident(QWEN) and sim.is_resident(LLAMA), limit_s=600)
         await settled(sim, keeper, QWEN, LLAMA)
-    assert len(keeper.all("server.scheduler_hung")) == 1
     assert len(sim.history.unloads(QWEN, by=US)) == 1
 
 

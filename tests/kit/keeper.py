@@ -185,11 +185,11 @@ def did_no_harm(sim: Simulator, *, reloads: int = 0, aborts: int = 0, tokens: in
 
 
 def most_open_warms(sim: Simulator) -> int:
-    """How many warms of ours (loads with a keep_alive) were open at once."""
+    """How many warms of ours (loads with a keep_alive that does not unload) were open at once."""
     spans = [
         (request.at, request.ended if request.ended is not None else float("inf"))
         for request in sim.history.requests(who=US)
-        if request.path in TOUCHES and "keep_alive" in (request.body or {})
+        if request.path in TOUCHES and (request.body or {}).get("keep_alive", 0) != 0
     ]
     return max((sum(start <= at < end for start, end in spans) for at, _ in spans), default=0)
 
