@@ -93,10 +93,11 @@ def run(models: tuple[str, ...], config: Path | None, dry_run: bool, **flags: st
       ollama-keeper run qwen3:8b --keep-alive 30m --ollama http://gpu-box:11434
       ollama-keeper run --config /etc/ollama-keeper/config.yaml --dry-run
     """
-    from ollama_keeper.lean import lean_imports
+    from ollama_keeper.lean import lean_imports, settle_what_is_absent
 
     with lean_imports():
         from ollama_keeper.commands import run as command
+    settle_what_is_absent()
 
     sys.exit(command.run(config, models, _dotted(flags), dry_run=dry_run))
 
@@ -176,6 +177,25 @@ def plan(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: s
     from ollama_keeper.commands import plan as command
 
     sys.exit(command.plan(config, models, _dotted(flags), as_json=as_json))
+
+
+@cli.command(epilog="Exit codes: 0 clean; 1 warnings; 2 errors; 78 the configuration can never work.")
+@configured
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
+def check(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: str | None) -> None:  # noqa: FBT001
+    """Check the configuration against the live servers: what is wrong or will be, why it matters, what to do.
+
+    It only looks. Reachable, version, pulled, kind, budget, context against the Modelfile, clocks, secrets, proxies,
+    what others have pinned.
+
+    \b
+    Examples:
+      ollama-keeper check
+      ollama-keeper check qwen3:8b --ollama http://gpu-box:11434 --json
+    """
+    from ollama_keeper.commands.check import check as command
+
+    sys.exit(command(config, models, _dotted(flags), as_json=as_json))
 
 
 @cli.command(epilog="Exit codes: 0 done; 1 some names are not kept here; 2 no daemon.")

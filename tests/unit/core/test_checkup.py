@@ -1,0 +1,100 @@
+"""What `check` finds on a server: each kind of finding, with why it matters and what to do."""
+
+from dataclasses import replace
+
+import pytest
+
+from ollama_keeper.core.checkup import Finding, Severity, checkup
+from ollama_keeper.core.facts import Kind, Looked, Shown
+from ollama_keeper.core.policy import Budget, PullRule
+from tests.kit.story import GIB, PIN_S, Story, listed, wanted
+
+
+def found(story: Story) -> dict[str, Finding]:
+    return {finding.code: finding for finding in checkup(story.memory, story.now)}
+
+
+def test_a_server_with_all_as_wanted_has_no_finding() -> None:
+    story = Story((wanted("a"),)).begins().warms("a")
+    assert found(story) == {}
+
+
+def test_of_a_server_that_does_not_answer_only_that_is_told() -> None:
+    story = Story((wanted("a"),)).fails_to_look(times=3)
+    finding = found(story)["unreachable"]
+    assert (finding.severity, finding.server) == (Severity.ERROR, "gpu")
+    assert "connect_refused" in finding.what
+    assert len(found(story)) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "codes"),
+    [
+        ("0.11.4", {"old_version", "vulnerable_version"}),
+        ("0.17.0", {"old_version", "vulnerable_version"}),
+        ("0.30.0", {"old_version"}),
+        ("0.32.4", set()),
+        ("0.0.0", set()),
+    ],
+)
+def test_a_version_is_told_by_its_known_faults(version: str, codes: set[str]) -> None:
+    assert set(found(Story((wanted("a"),), version=version).begins(listed("a")))) - {"pinned_by_client"} == codes
+
+
+def test_a_model_that_is_not_pulled_is_an_error_unless_it_will_be() -> None:
+    story = Story((wanted("a"), wanted("b", pull=PullRule.IF_MISSING))).begins()
+    story.learns_what_is_pulled("a", "b")
+    severities = {finding.model: (finding.severity, finding.do) for finding in checkup(story.memory, story.now)}
+    assert severities["a"] == (Severity.ERROR, "ollama pull a; or set pull: if_missing")
+    assert severities["b"][0] is Severity.NOTE
+
+
+def test_models_that_can_never_be_kept_are_errors() -> None:
+    kinds = {"image": Shown(Kind.IMAGE, "i"), "a": Shown(Kind.COMPLETION, "w"), "b": Shown(Kind.COMPLETION, "w")}
+    policies = (wanted("image"), wanted("a"), wanted("b", options=(("num_gpu", 1),)), wanted("x:cloud"))
+    codes = found(Story(policies, kinds=kinds).begins())
+    assert {"image_model", "same_weights", "cloud_model"} <= set(codes)
+    assert "weights of a" in codes["same_weights"].what
+
+
+@pytest.mark.parametrize(
+    ("context", "shown", "code"),
+    [
+        (65_536, Shown(Kind.COMPLETION, "w", trained_context=32_768), "context_too_long"),
+        (8_192, Shown(Kind.COMPLETION, "w", trained_context=32_768), "context_disagrees"),
+        (8_192, Shown(Kind.COMPLETION, "w", trained_context=32_768, own_context=8_192), None),
+        (8_192, Shown(Kind.EMBEDDER, "w", trained_context=32_768), None),
+    ],
+    ids=["longer-than-trained", "other-than-the-modelfile", "as-the-modelfile", "of-an-embedder"],
+)
+def test_a_context_is_held_against_the_model(context: int, shown: Shown, code: str | None) -> None:
+    codes = found(Story((wanted("a", context=context),), kinds={"a": shown}).begins())
+    assert set(codes) == ({code} if code else set())
+
+
+def test_a_model_on_the_cpu_is_told_with_its_size_and_share() -> None:
+    story = Story((wanted("a", min_gpu_fraction=1.0),)).begins()
+    story.warms("a", 4.0, listed("a", size=5 * GIB, vram=0))
+    assert found(story)["on_cpu"].what == "it is resident, but not as wanted: 5.0 GiB, 0% on the GPU, context 4096"
+
+
+def test_what_has_no_place_in_the_budget_is_a_warning() -> None:
+    story = Story((wanted("a"), wanted("b"))).begins()
+    story.memory = replace(story.memory, budget=Budget(models=1))
+    assert found(story)["over_budget"].model == "b"
+
+
+def test_what_others_have_pinned_is_noted() -> None:
+    story = Story((wanted("a"),)).begins().warms("a", 4.0, listed("a"), listed("g", PIN_S))
+    assert found(story)["pinned_by_others"].what == "g:latest is pinned, and not by us"
+
+
+def test_many_models_are_noted_with_the_limit_of_the_server() -> None:
+    codes = found(Story(tuple(wanted(name) for name in "abcd")).begins())
+    assert "OLLAMA_MAX_LOADED_MODELS=4" in codes["many_models"].do
+
+
+def test_clocks_that_differ_by_more_than_a_minute_are_told() -> None:
+    story = Story((wanted("a"),)).begins().warms("a")
+    story.at(15).learns(Looked((listed("a"),), asked=story.now, skew_s=-3_600.0))
+    assert "-3600 s" in found(story)["clock_skew"].what
