@@ -25,7 +25,9 @@ def shares_weights_with(model: ModelMemory, memory: ServerMemory) -> ModelMemory
     if model.shown is None or model.shown.weights is None:
         return None
     for other in memory.models:
-        if other.policy.rank >= model.policy.rank or other.shown is None:
+        if other.policy.rank >= model.policy.rank:  # the rest are of lower rank too
+            return None
+        if other.shown is None:
             continue
         if other.shown.weights == model.shown.weights and _options(other) != _options(model):
             return other
