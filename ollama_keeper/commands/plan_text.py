@@ -120,8 +120,8 @@ def _assumption(plan: Plan) -> Iterator[str]:
     """No endpoint tells the default context: it goes by the GPU memory that the server has found (OLLAMA.md 3)."""
     estimates = [one.size.estimate for one in plan.models if one.size is not None]
     if any(estimate.assumed and estimate.cache for estimate in estimates if estimate is not None):
-        yield f"  For {DEFAULT_CONTEXT} tokens where nothing says more; by default a server with 23 GiB of GPU"
-        yield "  memory takes 32768, one with 47 GiB 262144: context_length makes sure."
+        yield f"  For {DEFAULT_CONTEXT} tokens where nothing says more; a server with 23 GiB of GPU memory"
+        yield "  takes 32768 by default, one with 47 GiB 262144: context_length makes sure."
 
 
 def _known_from(one: Planned) -> str | None:
