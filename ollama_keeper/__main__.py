@@ -1,7 +1,8 @@
 """`python -m ollama_keeper`, and what the installed command runs."""
 
-import signal
 import sys
+
+from ollama_keeper.lean import lean_imports
 
 
 def main() -> None:
@@ -14,11 +15,19 @@ def main() -> None:
         from ollama_keeper.commands.healthcheck import healthcheck
 
         sys.exit(healthcheck(None))
-    if "run" in sys.argv[1:2] and hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from ollama_keeper.cli import main as command_line
+    if "run" in sys.argv[1:2]:
+        _ignore_hangups()
+    with lean_imports():
+        from ollama_keeper.cli import main as command_line
 
     command_line()
+
+
+def _ignore_hangups() -> None:
+    import signal
+
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
