@@ -31,6 +31,7 @@ from ollama_keeper.errors import ConfigError
 from ollama_keeper.ollama.resolver import resolve_aside
 from ollama_keeper.report import Reports
 from ollama_keeper.report.alerts import Alerts
+from ollama_keeper.report.history import History
 from ollama_keeper.report.log import Log, open_log
 from ollama_keeper.report.metrics.counted import Counted
 from ollama_keeper.report.metrics.sources import Sources
@@ -102,6 +103,8 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     store = open_store(config.state_dir, report=tell)
     alerts = Alerts(config.alerts, notes=store, clock=clock, report=tell)
     reports.join(alerts)
+    history = History(store, states=counted.states)
+    reports.join(history)
     sources = Sources(counted, dropped=lambda: log.dropped, by_model=config.metrics.model_labels, voice=alerts)
     watch = FileWatch(config.path) if config.path else None
     try:
@@ -109,7 +112,9 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     except AddressTaken as taken:
         click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
         return EXIT_SOME_NOT
-    parts = Parts(reports, store, clock, client=client, read=read, watch=watch, pages=pages, companions=(alerts,))
+    parts = Parts(
+        reports, store, clock, client=client, read=read, watch=watch, pages=pages, companions=(alerts, history)
+    )
     code = EXIT_OK
     try:
         daemon = Daemon(config, parts)
