@@ -169,6 +169,8 @@ def _steps(plan: Plan) -> Iterator[str]:
     states = {one.policy.model: one for one in plan.models}
     for step in plan.steps:
         one = states.get(step.model)
+        if step.do is Do.NOTHING and one is not None and one.resident and one.over is not None:
+            yield f"  - {step.model} stays as a client has it, though it is over the budget"
         if step.do is Do.NOTHING and one is not None and not one.resident:
             yield f"  - {step.model} is left out: {_because(step)}{_hint(one)}"
 

@@ -99,3 +99,11 @@ def test_without_a_server_plan_ends_with_2(world: World) -> None:
 
 def test_a_plan_of_nothing_ends_with_78(world: World) -> None:
     assert world.do("plan").code == 78
+
+
+def test_a_client_s_load_over_the_budget_stays_as_it_is(world: World, server: Simulated) -> None:
+    file = world.home / "small.yaml"
+    file.write_text(f"ollama: {server.url}\nbudget: {{memory: 1GiB}}\nmodels: [{QWEN}]\n")
+    done = world.do("plan", "--config", str(file))
+    assert f"{QWEN} stays as a client has it" in done.out
+    assert done.code == 0, "it is resident"
