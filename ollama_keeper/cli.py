@@ -279,6 +279,69 @@ def test_alert(sink: str | None, config: Path | None) -> None:
     sys.exit(command.test_alert(config, sink))
 
 
+@cli.command(epilog="Exit codes: 0 shown; 1 no history; 78 the configuration can never work.")
+@click.option(
+    "--since", "since_s", type=DURATION, default="24h", show_default=True, metavar="TIME", help="How far back."
+)
+@click.option("--model", metavar="MODEL", help="Only of this model.")
+@click.option("--server", metavar="NAME", help="Only of this server.")
+@click.option("--json", "as_json", is_flag=True, help="Lines of JSON, as in the log.")
+@click.option("--follow", is_flag=True, help="And what happens from now on, until Ctrl-C.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+def events(config: Path | None, **wishes: Any) -> None:
+    """Show what happened in the last 30 days, in the words of the log. Needs no running keeper.
+
+    \b
+    Examples:
+      ollama-keeper events --since 2h
+      ollama-keeper events --model qwen3:8b --follow
+      ollama-keeper events --since 720h --json | jq 'select(.event == "model.lost")'
+    """
+    from ollama_keeper.commands import events as command
+
+    sys.exit(command.events(config, **wishes))
+
+
+@cli.command(epilog="Exit codes: 0 told; 1 nothing is recorded of it; 78 the configuration can never work.")
+@click.argument("model")
+@click.option(
+    "--since", "since_s", type=DURATION, default="24h", show_default=True, metavar="TIME", help="How far back."
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+def explain(model: str, config: Path | None, **wishes: Any) -> None:
+    """Say why MODEL is as it is: since when, what happened before, what comes next, and the sums.
+
+    Works while the keeper is down too, with what it last recorded.
+
+    \b
+    Examples:
+      ollama-keeper explain qwen3:8b
+      ollama-keeper explain qwen3:8b --since 2h
+    """
+    from ollama_keeper.commands import explain as command
+
+    sys.exit(command.explain(config, model, **wishes))
+
+
+@cli.command(epilog="Exit codes: 0 shown; 1 nothing is recorded; 78 the configuration can never work.")
+@click.argument("model", required=False)
+@click.option("--days", type=click.IntRange(1, 30), default=14, show_default=True, metavar="N", help="How far back.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+def usage(model: str | None, config: Path | None, **wishes: Any) -> None:
+    """Show when models were used, by day and hour, as far as Ollama shows it; and what could be kept otherwise.
+
+    \b
+    Examples:
+      ollama-keeper usage
+      ollama-keeper usage qwen3:8b --days 7
+    """
+    from ollama_keeper.commands import usage as command
+
+    sys.exit(command.usage(config, model, **wishes))
+
+
 @cli.command(epilog="Exit codes: 0 live; 1 not.")
 @click.option(
     "--url",

@@ -55,6 +55,28 @@ def ask(path: Path, command: str, body: dict[str, object]) -> dict[str, Any]:
     return found
 
 
+def status(listen: str) -> dict[str, Any]:
+    """The status that a daemon shows on the address HOST:PORT.
+
+    Raises:
+        NoDaemon: nobody listens there, or it is no daemon of ours.
+    """
+    host, _, port = listen.rpartition(":")
+    host = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - where to ask
+    connection = HTTPConnection(host, int(port), timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/status")
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, HTTPException, ValueError) as error:
+        raise NoDaemon(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+    if not isinstance(answer, dict) or "models" not in answer:
+        msg = "it is no ollama-keeper that answers"
+        raise NoDaemon(msg)
+    return answer
+
+
 def _reached(path: Path) -> tuple[HTTPConnection, dict[str, str]]:
     """A connection to the daemon, and what each request carries."""
     headers = {"Content-Type": "application/json", "X-Ollama-Keeper": "1"}
