@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ollama_keeper.core.reasons import Alert
 from ollama_keeper.report.metrics.families import FAMILIES
 from ollama_keeper.simulator import Simulator
 from tests.component.test_keeping import QWEN
@@ -24,6 +25,8 @@ RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
 TESTS = RULES.with_name("alerts_test.yml")
 SCRAPE = RULES.with_name("scrape.yml")
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana" / "ollama-keeper.json").read_text(encoding="utf-8"))
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 ALERTS: list[dict[str, Any]] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
 LABELS = {family.name: {*family.labels, "instance", "job", "le"} for family in FAMILIES}
@@ -117,7 +120,30 @@ def test_an_alert_says_what_it_is_and_where_to_read_on(alert: dict[str, Any]) ->
     assert set(told) == {"summary", "description", "runbook"}
     assert told["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}"
     assert alert["labels"]["severity"] in {"warning", "critical"}
-    assert f"\n## {alert['alert']}\n" in (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    assert f"\n## {alert['alert']}\n" in RUNBOOK
+
+
+def test_every_alert_of_the_keeper_itself_has_its_entry_too() -> None:
+    entries = re.findall(r"^## (\w+)$", RUNBOOK, re.MULTILINE)
+    assert entries == [alert["alert"] for alert in ALERTS] + [alert.value for alert in Alert]
+
+
+def test_links_within_the_runbook_lead_somewhere() -> None:
+    entries = {entry.lower() for entry in re.findall(r"^## (\w+)$", RUNBOOK, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#(\w+)\)", RUNBOOK)) <= entries
+
+
+@needs_promtool
+def test_promtool_can_read_every_query_that_is_told_of(tmp_path: Path) -> None:
+    queries = re.findall(r"^\| .* \| `(.+)` \|$", MONITORING, re.MULTILINE)
+    assert len(queries) >= 8
+    promtool("check", "rules", recorded(queries, tmp_path))
+
+
+async def test_the_queries_that_are_told_of_use_what_there_is(sim: Simulator) -> None:
+    async with scraped(sim, QWEN) as daemon:
+        page = await daemon.page()
+    assert unknown(MONITORING, page) == set()
 
 
 def test_the_job_that_is_scraped_is_that_of_the_rules() -> None:
@@ -176,7 +202,12 @@ def test_promtool_can_read_every_query_of_the_dashboard(tmp_path: Path) -> None:
     """As recording rules, with Grafana's variables filled in."""
     queries = [target["expr"] for panel in PANELS for target in panel.get("targets", ())]
     filled = [re.sub(r"\$(instance|server)", ".*", re.sub(r"\$__(rate_interval|range)", "5m", one)) for one in queries]
-    rules = [{"record": f"query:{number}", "expr": expr} for number, expr in enumerate(filled)]
-    file = tmp_path / "queries.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}), encoding="utf-8")
-    promtool("check", "rules", file)
+    promtool("check", "rules", recorded(filled, tmp_path))
+
+
+def recorded(queries: list[str], folder: Path) -> Path:
+    """A file of recording rules, one a query."""
+    rules = [{"record": f"query:{number}", "expr": expr} for number, expr in enumerate(queries)]
+    file = folder / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}), encoding="utf-8")
+    return file
