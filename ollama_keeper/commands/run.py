@@ -108,7 +108,9 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     sources = Sources(counted, dropped=lambda: log.dropped, by_model=config.metrics.model_labels, voice=alerts)
     watch = FileWatch(config.path) if config.path else None
     try:
-        pages = tuple(pages_of(Given(config.web, config.source, clock, tell, feed, sources, store.past)))
+        pages = tuple(
+            pages_of(Given(config.web, config.source, clock, tell, feed, sources, store.past, history.shares))
+        )
     except AddressTaken as taken:
         click.echo(f"ollama-keeper: {taken}; choose another with web.listen, or off", err=True)
         return EXIT_SOME_NOT

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import click
 from ollama_keeper.clock import Clock
 from ollama_keeper.config.effective import WebSettings
 from ollama_keeper.core.changes import Change, WebFailed
+from ollama_keeper.core.memory import ServerMemory
+from ollama_keeper.core.tally import Shares
 from ollama_keeper.daemon.parts import Desk, Page
 from ollama_keeper.report.metrics.sources import Sources
 from ollama_keeper.store import Past
@@ -34,6 +37,7 @@ class Given:
         feed: hands events to who listens.
         sources: what metrics are made of.
         past: reads the history.
+        shares: how much of its wanted time a model was warm.
     """
 
     settings: WebSettings
@@ -43,6 +47,7 @@ class Given:
     feed: Feed
     sources: Sources
     past: Past
+    shares: Callable[[str, str, datetime], Shares]
 
 
 def pages_of(given: Given) -> Iterator[tuple[str, Page]]:
@@ -112,10 +117,14 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
     settings, now = given.settings, given.clock.now
     hosts = Hosts((settings.listen or "").rpartition(":")[0], settings.allowed_hosts)
     gate = None if token is None else Gate(token, now=now, tell=given.tell)
+
+    def memories() -> tuple[ServerMemory, ...]:
+        return tuple(server.memory for server in desk.servers)
+
     more = [*page_routes(control=gate is not None), stream_route(given.feed)]
-    more += [metrics_route(desk, given.sources, now), History(given.past, now).route()]
+    more += [metrics_route(desk, given.sources, now), History(given.past, memories, now).route()]
     more += [] if gate is None else command_routes(desk, below="/control")
-    app = web_app(lambda: tuple(server.memory for server in desk.servers), now, hosts, more=more, gate=gate)
+    app = web_app(memories, now, hosts, more=more, gate=gate, shares=given.shares)
     with bound:
         await serve(app, bound, ending=given.feed.close)
 

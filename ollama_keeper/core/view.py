@@ -62,6 +62,8 @@ class ModelRow:
         remaining_s: None for a pin, and when not resident.
         pulled_fraction: how much of an open pull is there, 0.0 to 1.0.
         next, next_s: what the keeper does next by itself, and in how many seconds; None where that is not known.
+        warm_day, warm_month: share of the time it was wanted in which it was warm, of 24 hours and of 30 days; None
+            where that is not recorded.
     """
 
     server: str
@@ -80,6 +82,8 @@ class ModelRow:
     next: str | None = None
     next_s: float | None = None
     pulled_fraction: float | None = None
+    warm_day: float | None = None
+    warm_month: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

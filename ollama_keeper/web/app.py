@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime
 from http import HTTPStatus
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +17,7 @@ from starlette.types import ASGIApp
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.readiness import Unready, unready, unready_of
-from ollama_keeper.core.view import VERSION, ModelRow, Status, document, model_rows, server_row, written
+from ollama_keeper.core.view import GUEST, VERSION, ModelRow, Status, document, model_rows, server_row, written
 from ollama_keeper.web.answers import Json, no, problem
 from ollama_keeper.web.control import BadCommand, refused
 from ollama_keeper.web.gate import Gate
@@ -26,16 +28,35 @@ Memories = Callable[[], Iterable[ServerMemory]]
 Now = Callable[[], Instant]
 
 
+class Shares(Protocol):
+    """How much of its wanted time a model was warm, 0.0 to 1.0; None where it was not wanted."""
+
+    @property
+    def day(self) -> float | None:
+        """Of the last 24 hours."""
+        ...
+
+    @property
+    def month(self) -> float | None:
+        """Of the last 30 days."""
+        ...
+
+
+SharesOf = Callable[[str, str, datetime], Shares]
+
+
 class Routes:
     """Each route, a pure reading of what is known at the moment.
 
     Args:
         memories: what the daemon knows of its servers.
+        shares: of a server and a model; None where nobody counts.
     """
 
-    def __init__(self, memories: Memories, now: Now) -> None:
+    def __init__(self, memories: Memories, now: Now, shares: SharesOf | None = None) -> None:
         self._memories = memories
         self._now = now
+        self._shares = shares
 
     async def livez(self, _: Request) -> Response:
         """That this is answered at all: the loop turns. Says nothing of Ollama."""
@@ -58,21 +79,34 @@ class Routes:
         memories, now = tuple(self._memories()), self._now()
         rows: list[ModelRow] = []
         for memory in memories:
-            rows += model_rows(memory, now)
+            rows += (self._counted(row, now) for row in model_rows(memory, now))
             await asyncio.sleep(0)
         return Json(document(Status(VERSION, written(now.wall), tuple(map(server_row, memories)), tuple(rows))))
 
+    def _counted(self, row: ModelRow, now: Instant) -> ModelRow:
+        if self._shares is None or row.state == GUEST:
+            return row
+        shares = self._shares(row.server, row.model, now.wall)
+        return replace(row, warm_day=_rounded(shares.day), warm_month=_rounded(shares.month))
+
 
 def web_app(
-    memories: Memories, now: Now, hosts: Hosts, *, more: Sequence[Route] = (), gate: Gate | None = None
+    memories: Memories,
+    now: Now,
+    hosts: Hosts,
+    *,
+    more: Sequence[Route] = (),
+    gate: Gate | None = None,
+    shares: SharesOf | None = None,
 ) -> ASGIApp:
     """The ASGI app.
 
     Args:
+        shares: how much of its wanted time a model was warm.
         more: routes beside those of `Routes`.
         gate: lets commands through to those of `more` that take them.
     """
-    routes = Routes(memories, now)
+    routes = Routes(memories, now, shares)
     inner = Starlette(
         routes=[
             Route("/livez", routes.livez),
@@ -85,6 +119,10 @@ def web_app(
     )
     inner.router.redirect_slashes = False  # a redirect would repeat the Host of a stranger
     return Guard(inner, hosts, gate)
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 5)
 
 
 def _readiness(models: tuple[Unready, ...]) -> Json:

@@ -1,4 +1,4 @@
-"""`/history`: the last 24 hours of every model, for the strips of the page: stretches, losses, availability, events.
+"""`/history`: the last 24 hours of every model, for the strips of the page: stretches, losses, and the newest events.
 
 It is read in a thread beside the loop, by one at a time, and kept: however many ask, the file is read once in a while
 only, the more seldom the longer that takes. The answer is bounded in every direction.
@@ -17,22 +17,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.reasons import Reason
-from ollama_keeper.core.timeline import Share, Span, share_of, timeline
+from ollama_keeper.core.states import state_of
+from ollama_keeper.core.timeline import Span, timeline
+from ollama_keeper.core.view import since
 from ollama_keeper.store import Entry
 from ollama_keeper.web.answers import problem
 from ollama_keeper.web.escaped import as_json
 
 VERSION = 1
 DAY = timedelta(hours=24)
-MONTH = timedelta(days=30)
 EVENTS = 100
 READ_EVENTS = 10_000
 SPANS_OF_A_MODEL = 500
 FRESH_S = 2.0
 """An answer of that age is given again; an older one too, up to `PATIENCE` times as long as the last took to make."""
 PATIENCE = 20.0
-MONTH_FRESH_S = 600.0
 
 Model = tuple[str, str]
 
@@ -63,14 +64,20 @@ class _Made:
 
 
 class History:
-    """The route, and what it keeps."""
+    """The route, and what it keeps.
 
-    def __init__(self, records: Records, now: Callable[[], Instant]) -> None:
+    Args:
+        memories: what is known now: it goes on where the records end, for those are written seldom while all is well.
+    """
+
+    def __init__(
+        self, records: Records, memories: Callable[[], Iterable[ServerMemory]], now: Callable[[], Instant]
+    ) -> None:
         self._records = records
+        self._memories = memories
         self._now = now
         self._made: _Made | None = None
         self._turn = asyncio.Lock()
-        self._month: tuple[Instant, dict[Model, float | None]] | None = None
 
     def route(self) -> Route:
         """Where it is asked."""
@@ -88,48 +95,50 @@ class History:
 
     async def _anew(self) -> _Made:
         began = self._now()
-        if self._month is None or began.since(self._month[0]) >= MONTH_FRESH_S:
-            self._month = began, await asyncio.to_thread(self._shares, began.wall - MONTH, began.wall)
-        body = await asyncio.to_thread(self._body, began.wall, self._month[1])
+        present: list[Span] = []
+        for memory in tuple(self._memories()):
+            present += (_present(model, memory, began) for model in memory.models)
+            await asyncio.sleep(0)  # others have their turn after each server
+        body = await asyncio.to_thread(self._body, began.wall, present)
         ended = self._now()
         return _Made(body, ended, ended.since(began))
 
-    def _shares(self, since: datetime, until: datetime) -> dict[Model, float | None]:
-        spans = self._records.spans(since=since, until=until)
-        return {model: _share(timeline(own, since, until)) for model, own in _by_model(spans)}
-
-    def _body(self, now: datetime, month: dict[Model, float | None]) -> bytes:
-        since = now - DAY
-        entries = self._records.events(since=since, limit=READ_EVENTS)
-        spans = self._records.spans(since=since, until=now)
+    def _body(self, now: datetime, present: Sequence[Span]) -> bytes:
+        begin = now - DAY
+        entries = self._records.events(since=begin, limit=READ_EVENTS)
+        spans = self._records.spans(since=begin, until=now)
         losses = _losses(entries)
-        models = [
-            _model(model, timeline(own, since, now), losses.get(model, []), month.get(model))
-            for model, own in _by_model(spans)
-        ]
+        past = _by_model(spans)
+        models = [_model((*past.get(_of(one), ()), one), begin, losses.get(_of(one), [])) for one in present]
         told = [entry for entry in entries if entry.level != "debug"][-EVENTS:]
-        document = {"version": VERSION, "from": _seconds(since), "to": _seconds(now), "models": models}
+        document = {"version": VERSION, "from": _seconds(begin), "to": _seconds(now), "models": models}
         return as_json(document | {"events": [_event(entry) for entry in told]})
 
 
-def _by_model(spans: Iterable[Span]) -> Iterable[tuple[Model, list[Span]]]:
-    for model, own in groupby(spans, key=lambda span: (span.server, span.model)):
-        yield model, list(own)
+def _present(model: ModelMemory, memory: ServerMemory, now: Instant) -> Span:
+    """How a model is, from when it came to be so until now."""
+    state, _ = state_of(model, memory, now)
+    return Span(state.value, None, None, since(model, memory, state).wall, now.wall, memory.server, model.model)
 
 
-def _model(model: Model, spans: Sequence[Span], losses: list[dict[str, Any]], month: float | None) -> dict[str, Any]:
-    """One model; a stretch is begin, end and state."""
-    told = [[_seconds(span.begin), _seconds(span.end), span.state] for span in spans[-SPANS_OF_A_MODEL:]]
-    server, name = model
-    return {"server": server, "model": name, "spans": told, "losses": losses, "day": _share(spans), "days_30": month}
+def _of(span: Span) -> Model:
+    return span.server, span.model
 
 
-def _share(spans: Iterable[Span]) -> float | None:
-    """Warm seconds by wanted ones; None where it was not wanted."""
-    total = Share()
-    for span in spans:
-        total = total.and_(share_of(span))
-    return None if total.share is None else round(total.share, 5)
+def _by_model(spans: Iterable[Span]) -> dict[Model, list[Span]]:
+    return {model: list(own) for model, own in groupby(spans, key=_of)}
+
+
+def _model(spans: Sequence[Span], begin: datetime, losses: list[dict[str, Any]]) -> dict[str, Any]:
+    """One model, the last of whose spans is the present one; a stretch is begin, end and state."""
+    present = spans[-1]
+    told: list[list[Any]] = []
+    for span in timeline(spans, begin, present.end):
+        if told and told[-1][2] == span.state:
+            told[-1][1] = _seconds(span.end)
+        else:
+            told.append([_seconds(span.begin), _seconds(span.end), span.state])
+    return {"server": present.server, "model": present.model, "spans": told[-SPANS_OF_A_MODEL:], "losses": losses}
 
 
 def _losses(entries: Iterable[Entry]) -> dict[Model, list[dict[str, Any]]]:

@@ -1,6 +1,8 @@
 """The status surface over the real daemon, on a simulated server in virtual time."""
 
 import asyncio
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -64,6 +66,28 @@ async def test_status_is_what_the_server_truly_has(sim: Simulator) -> None:
         assert row["next"] == "ping"
         keeper.daemon.pause((), by="root", for_s=600, note=None, unload=False)
         assert (await web.get("/status")).json()["models"][0]["state"] == "paused"
+
+
+async def test_status_tells_what_share_of_the_time_a_model_was_warm(sim: Simulator) -> None:
+    @dataclass
+    class Shares:
+        day: float | None
+        month: float | None
+
+    async with keeping(sim, QWEN) as keeper:
+        await settled(sim, keeper, QWEN)
+        asked: list[tuple[str, str]] = []
+
+        def shares(server: str, model: str, now: datetime) -> Shares:
+            asked.append((server, model))
+            return Shares(0.98765432, None)
+
+        memories = [server.memory for server in keeper.daemon.servers]
+        app: Any = web_app(lambda: memories, LoopClock().now, Hosts("127.0.0.1"), shares=shares)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as web:
+            (row,) = (await web.get("/status")).json()["models"]
+        assert (row["warm_day"], row["warm_month"]) == (0.98765, None)
+        assert asked == [(memories[0].server, QWEN)]
 
 
 @pytest.mark.parametrize(

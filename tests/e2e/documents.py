@@ -29,7 +29,8 @@ def model(
     row |= {"required": state != "guest", "since": at(-4_000), "until": "forever" if there else None}
     row |= {"remaining_s": None, "context_length": 8_192 if there else None, "gpu_fraction": 1.0 if there else None}
     row |= {"size_bytes": 5 * GIB if there else None, "vram_bytes": 5 * GIB if there else None}
-    return row | {"next": None, "next_s": None} | more
+    row |= {"next": None, "next_s": None, "pulled_fraction": None}
+    return row | {"warm_day": 0.9634 if state != "guest" else None, "warm_month": 0.9987} | more
 
 
 def server(name: str = "gpu", state: str = "up", **more: Any) -> dict[str, Any]:
@@ -109,14 +110,7 @@ def _past(row: dict[str, Any], now: float, place: int) -> dict[str, Any]:
         {"at": first, "cause": "unloaded", "displaced_by": None},
         {"at": second, "cause": "displaced", "displaced_by": "llava:13b"},
     ]
-    return {
-        "server": row["server"],
-        "model": row["model"],
-        "spans": spans,
-        "losses": losses,
-        "day": 0.9634,
-        "days_30": 0.9987,
-    }
+    return {"server": row["server"], "model": row["model"], "spans": spans, "losses": losses}
 
 
 def _events() -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
 """The status surface of a real keeper: addresses that are taken, and the health check of a container."""
 
+import json
 import socket
 from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-from tests.kit.proc import World, free_port, ours
+from tests.kit.proc import LIMIT_S, World, free_port, ours, wait_for
 
 pytestmark = pytest.mark.process
 
@@ -52,3 +54,35 @@ def test_status_watch_prints_again_when_something_has_changed(world: World) -> N
     world.do("warm", "qwen3:8b", "--ollama", server.url)
     assert any("ready" in line for line in lines)
     watch.close()
+
+
+def test_the_page_and_what_it_reads_are_answered_by_a_real_keeper(world: World, tmp_path: Path) -> None:
+    """Live events, the history as it was written, and the availability that was counted since."""
+    server = world.simulate("--load-time", "0.2s").listens()
+    address = f"127.0.0.1:{free_port()}"
+    variables = {"OLLAMA_KEEPER_WEB__LISTEN": address, "OLLAMA_KEEPER_STATE_DIR": str(tmp_path / "state")}
+    keeper = world.run("qwen3:8b", "--ollama", server.url, "--interval", "1s", **variables)
+    keeper.until("model.ready")
+    assert "<title>ollama-keeper</title>" in asked(address, "/")
+    assert json.loads(asked(address, "/about"))["control"] is False
+    with build_opener(ProxyHandler({})).open(f"http://{address}/events", timeout=LIMIT_S) as stream:
+        server.befalls("unload", model="qwen3:8b")
+        told = next(line for line in stream if line.startswith(b"data: "))
+    assert json.loads(told.removeprefix(b"data: "))["event"] == "model.lost"
+    wait_for(lambda: json.loads(asked(address, "/status"))["models"][0]["warm_day"] is not None)
+    wait_for(lambda: losses(address) == ["unloaded"])
+    (past,) = json.loads(asked(address, "/history"))["models"]
+    assert "cold" in {state for _, _, state in past["spans"]}
+    keeper.close()
+
+
+def asked(address: str, path: str) -> str:
+    with build_opener(ProxyHandler({})).open(f"http://{address}{path}", timeout=LIMIT_S) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def losses(address: str) -> list[str]:
+    """Causes of the losses that the history tells."""
+    models = json.loads(asked(address, "/history"))["models"]
+    return [loss["cause"] for model in models for loss in model["losses"]]

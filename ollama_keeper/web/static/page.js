@@ -253,11 +253,14 @@ function drawModel(part, model) {
   drawNext(of.next, model);
   if (model.state === "guest") return;
   drawPast(of, model);
+  const parts = availability(model), text = parts.map((part) => part.textContent || part).join("");
+  if (of.avail.textContent !== text) of.avail.replaceChildren(...parts);
   drawActs(of.acts, model);
 }
 
 function drawStatus(of, model) {
-  const reason = model.state === "guest" ? "" : why(model.reason);
+  const pulled = model.pulled_fraction === null || model.pulled_fraction === undefined ? "" : `, ${share(model.pulled_fraction, 0)}`;
+  const reason = model.state === "guest" ? "" : why(model.reason) + pulled;
   say(of.why, reason);
   say(of.tag, spoken(model.state));
   if (of.tag.dataset.state !== model.state) {
@@ -296,7 +299,7 @@ function drawPast(of, model) {
   if (of.strip.stamp === stamp) return;
   of.strip.stamp = stamp;
   const losses = past ? clustered(past.losses, past) : [];
-  mark(of.strip, "aria-label", told24(past));
+  mark(of.strip, "aria-label", told24(past, model));
   if (!of.strip.svg) {
     of.strip.svg = shape("svg", { viewBox: `0 0 ${DAY_S} 10`, preserveAspectRatio: "none", "aria-hidden": "true" });
     of.strip.append(of.strip.svg);
@@ -304,8 +307,6 @@ function drawPast(of, model) {
   of.strip.svg.replaceChildren(...(past ? bands(past) : []));
   for (const old of of.strip.querySelectorAll(".loss")) if (!losses.length || old !== document.activeElement) old.remove();
   of.strip.append(...losses.map((group, index) => lossPart(group, index)));
-  say(of.avail, "");
-  if (past) of.avail.append(...availability(past));
 }
 
 function bands(past) {
@@ -352,17 +353,17 @@ function lossPart(group, index) {
 const lossWords = (loss) => `lost: ${loss.displaced_by ? `displaced by ${shown(loss.displaced_by)}` : why(loss.cause)}`
   + (loss.outage_s ? `, absent for ${span(loss.outage_s)}` : "");
 
-function told24(past) {
+function told24(past, model) {
   if (!past) return "The last 24 hours are not known";
   const losses = past.losses.filter((loss) => loss.at > past.to - DAY_S).length;
-  return `Last 24 hours: ${past.day === null ? "" : `warm ${share(past.day)}, `}${plural(losses, "loss", "losses")}`
+  return `Last 24 hours: ${model.warm_day === null ? "" : `warm ${share(model.warm_day)}, `}${plural(losses, "loss", "losses")}`
     + (losses ? "; left and right go from one to the next" : "");
 }
 
-function availability(past) {
+function availability(model) {
   const figure = (value, span) => [make("b", {}, value === null ? "\u2013" : share(value, 1)), ` ${span}`];
-  if (past.day === null && past.days_30 === null) return ["no history yet"];
-  return [...figure(past.day, "24 h"), " \u00b7 ", ...figure(past.days_30, "30 d")];
+  if (model.warm_day === null && model.warm_month === null) return ["not recorded yet"];
+  return [...figure(model.warm_day, "24 h"), " \u00b7 ", ...figure(model.warm_month, "30 d")];
 }
 
 function tip(anchor, text) {
@@ -504,7 +505,7 @@ function recalled(past, to) {
 }
 
 const idOf = (one) => `${one.server}\n${one.model}`;
-const pastOf = (one) => known.past.get(idOf(one)) || known.past.set(idOf(one), { spans: [], losses: [], day: null, days_30: null, to: known.at }).get(idOf(one));
+const pastOf = (one) => known.past.get(idOf(one)) || known.past.set(idOf(one), { spans: [], losses: [], to: known.at }).get(idOf(one));
 
 /** Goes on with the past by what is seen here, until it is told anew, or where no history is kept. */
 function follow(models) {

@@ -2,19 +2,20 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.timeline import Span
 from ollama_keeper.store import Entry
 from ollama_keeper.web.app import web_app
-from ollama_keeper.web.history import EVENTS, FRESH_S, MONTH_FRESH_S, SPANS_OF_A_MODEL, History
+from ollama_keeper.web.history import EVENTS, FRESH_S, SPANS_OF_A_MODEL, History
 from ollama_keeper.web.hosts import Hosts
-from tests.kit.story import NOON, instant
+from tests.kit.story import NOON, Story, instant, listed, wanted
 
 BASE = "http://127.0.0.1:11480"
 
@@ -57,13 +58,14 @@ class Asked:
 
     written: Written
     at: float = 0.0
+    memory: ServerMemory = field(default_factory=lambda: Story((wanted("a"),)).begins(listed("a")).memory)
 
     async def __call__(self) -> httpx.Response:
         async with self._web as web:
             return await web.get("/history")
 
     def __post_init__(self) -> None:
-        self._history = History(self.written, lambda: instant(self.at))
+        self._history = History(self.written, lambda: [self.memory], lambda: instant(self.at))
 
     @property
     def _web(self) -> httpx.AsyncClient:
@@ -86,22 +88,6 @@ async def test_a_model_is_told_by_stretches_without_a_gap(asked: Asked) -> None:
         (100, "unknown"),
         (1_700, "ready"),
     ]
-
-
-async def test_availability_is_that_of_the_time_in_which_it_was_wanted_and_seen(asked: Asked) -> None:
-    asked.written.spans_ = [
-        span("ready", 40_000, 10_000),
-        span("cold", 10_000, 5_000),
-        span("paused", 5_000, 0),
-    ]
-    (model,) = (await asked()).json()["models"]
-    assert model["day"] == model["days_30"] == pytest.approx(30 / 35, abs=1e-4)
-
-
-async def test_a_model_that_was_never_wanted_has_no_availability(asked: Asked) -> None:
-    asked.written.spans_ = [span("paused", 5_000, 0)]
-    (model,) = (await asked()).json()["models"]
-    assert (model["day"], model["days_30"]) == (None, None)
 
 
 async def test_a_loss_is_told_with_its_cause_and_what_was_given_back_is_none(asked: Asked) -> None:
@@ -146,16 +132,6 @@ async def test_however_many_ask_the_file_is_read_once_in_a_while(asked: Asked) -
     assert asked.written.read == 2
 
 
-async def test_the_figure_of_thirty_days_is_made_anew_each_ten_minutes(asked: Asked) -> None:
-    asked.written.spans_ = [span("cold", 1_000, 0)]
-    assert (await asked()).json()["models"][0]["days_30"] == 0.0
-    asked.written.spans_ = [span("ready", 1_000, 0)]
-    asked.at += MONTH_FRESH_S - 1
-    assert (await asked()).json()["models"][0]["days_30"] == 0.0
-    asked.at += FRESH_S
-    assert (await asked()).json()["models"][0]["days_30"] == 1.0
-
-
 async def test_a_file_that_cannot_be_read_is_told_and_read_again_later(asked: Asked) -> None:
     asked.written.broken = True
     answer = await asked()
@@ -164,9 +140,33 @@ async def test_a_file_that_cannot_be_read_is_told_and_read_again_later(asked: As
     assert (await asked()).status_code == 200
 
 
+async def test_what_is_known_now_goes_on_where_the_records_end(asked: Asked) -> None:
+    """While all is well nothing is written for an hour."""
+    asked.written.spans_ = [span("cold", 9_000, 8_000), span("ready", 8_000, 3_600)]
+    asked.memory = Story((wanted("a"),)).begins(listed("a")).memory
+    asked.at = 10.0
+    (model,) = (await asked()).json()["models"]
+    assert [(round(end - begin), state) for begin, end, state in model["spans"]][-3:] == [
+        (8_000 - 3_600, "ready"),
+        (3_600, "unknown"),
+        (10, "ready"),
+    ]
+    asked.written.spans_ = [span("cold", 9_000, 8_000), span("ready", 8_000, 0)]
+    asked.at = 30.0
+    (model,) = (await asked()).json()["models"]
+    assert model["spans"][-1] == [ago(8_000).timestamp(), instant(30).wall.timestamp(), "ready"]
+
+
+async def test_a_model_that_is_kept_no_more_is_not_told(asked: Asked) -> None:
+    asked.written.spans_ = [span("ready", 9_000, 0, model="gone")]
+    assert [model["model"] for model in (await asked()).json()["models"]] == ["a"]
+
+
 async def test_what_a_model_is_called_is_escaped(asked: Asked) -> None:
-    name = "<script>&\u2028"
-    asked.written.spans_ = [span("ready", 10, 0, model=name)]
+    hostile = "<script>&\u2028"
+    asked.written.events_ = [Entry(ago(5), "server.up", "info", hostile, None, {"hint": hostile}, hostile)]
+    asked.memory = replace(asked.memory, server=hostile)
     answer = await asked()
-    assert json.loads(answer.text)["models"][0]["model"] == name
+    document = json.loads(answer.text)
+    assert document["models"][0]["server"] == document["events"][0]["text"] == hostile
     assert not set("<>&\u2028") & set(answer.text)
