@@ -134,7 +134,7 @@ def _as_of(story: Story, who: str) -> list[str]:
         return [down, f"Nothing is known of {who} in this time."]
     was = known[-1]
     return [
-        f"{who} was {_state(was.state, was.reason)}{_since(was.begin.isoformat(), story.now)}",
+        f"{who} was {_state(was.state, was.reason)}{_since(was.begin.isoformat(), story.now, last)}",
         down,
         "Nothing keeps it now; next: start ollama-keeper run.",
     ]
@@ -145,11 +145,11 @@ def _state(state: str, reason: str | None) -> str:
     return f"{name} ({REASONS.get(reason, reason)})" if reason else name
 
 
-def _since(since: str | None, now: datetime) -> str:
+def _since(since: str | None, now: datetime, until: datetime | None = None) -> str:
     if since is None:
         return ""
     begin = datetime.fromisoformat(since)
-    return f" since {_at(begin, now)} ({show_duration(max((now - begin).total_seconds(), 0))})"
+    return f" since {_at(begin, now)} ({show_duration(max(((until or now) - begin).total_seconds(), 0))})"
 
 
 _STEPS = {
