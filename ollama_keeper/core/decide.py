@@ -66,6 +66,9 @@ class Decision:
     probe: ProbeRequest | None = None
 
 
+_NOTHING = {why: Decision(Act.NOTHING, why) for why in Why}
+
+
 def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     """What the model is to be sent now.
 
@@ -83,7 +86,7 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     """
     held = _not_now(model, memory, now)  # (1) (2) (3) (4)
     if held is not None:
-        return Decision(Act.NOTHING, held)
+        return _NOTHING[held]
     if pulled_anew(model):  # (5)
         return _pulled_anew(model, memory, now)
     if memory.is_leaving(model) or not_to_be_kept(model, memory, now):  # (2)
@@ -97,7 +100,7 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
             options = takeover_options(model, memory, model.listed)
             return _keep(Send.TAKEOVER, model, memory, now=now, options=options)
         case _:
-            return Decision(Act.NOTHING, Why.HANDS_OFF)
+            return _NOTHING[Why.HANDS_OFF]
 
 
 def ping_due(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
@@ -123,14 +126,14 @@ def _pulled_anew(model: ModelMemory, memory: ServerMemory, now: Instant) -> Deci
     """No idle test here, for its ping would reload; an unload hangs nothing, and waits for whoever uses the model."""
     unload = repair(model, memory, now) if same_weights(model, memory) and not model.unloading else None
     if unload is None or not_to_be_kept(model, memory, now):
-        return Decision(Act.NOTHING, Why.OTHER_DIGEST)
+        return _NOTHING[Why.OTHER_DIGEST]
     return Decision(Act.UNLOAD, Why.REPAIR, unload)
 
 
 def _give_back(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     request = release(model, memory, now)
     if request is None or _ping_just_failed(model, now):
-        return Decision(Act.NOTHING, Why.NOT_TO_BE_KEPT)
+        return _NOTHING[Why.NOT_TO_BE_KEPT]
     if request.send is Send.UNLOAD:
         return Decision(Act.UNLOAD, Why.GIVEN_BACK, request)
     return _once_idle(request, model, memory, now=now, why=Why.GIVEN_BACK)
@@ -144,9 +147,9 @@ def _beside_load(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool
 def _keep(send: Send, model: ModelMemory, memory: ServerMemory, *, now: Instant, options: Options | None) -> Decision:
     why = Why.SHORTENED if send is Send.REPIN else Why.IDLE_LEASE
     if model.policy.on_expire is OnExpire.RELEASE and not model.policy.pins:
-        return Decision(Act.NOTHING, Why.HANDS_OFF)
+        return _NOTHING[Why.HANDS_OFF]
     if options is None:
-        return Decision(Act.NOTHING, Why.UNSAFE_OPTIONS)
+        return _NOTHING[Why.UNSAFE_OPTIONS]
     return _once_idle(keep_request(send, model, options), model, memory, now=now, why=why)
 
 
@@ -155,11 +158,11 @@ def _once_idle(request: LoadRequest, model: ModelMemory, memory: ServerMemory, *
     frees = memory.hung is not None and request.send is Send.UNLOAD
     stands = memory.hung is not None or memory.abandoned is not None  # a keep_alive would take away what may free it
     if not frees and (stands or any(load.counts(now) for load in memory.open)):
-        return Decision(Act.NOTHING, Why.BEHIND_LOAD)
+        return _NOTHING[Why.BEHIND_LOAD]
     if found_idle(model, now):
         return Decision(Act.UNLOAD if request.send is Send.UNLOAD else Act.KEEP, why, request)
     if model.idle_tested is not None and now.since(model.idle_tested) < IDLE_TEST_EVERY_S:
-        return Decision(Act.NOTHING, Why.BUSY)
+        return _NOTHING[Why.BUSY]
     options = model.record.options if request.send is Send.UNLOAD and model.record else request.options
     return Decision(Act.IDLE_TEST, why, ping_request(model, options))
 
@@ -185,14 +188,14 @@ def _ping_just_failed(model: ModelMemory, now: Instant) -> bool:
 def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
     policy, record = model.policy, model.record
     if record is None or (not policy.pins and policy.on_expire is OnExpire.RELEASE):
-        return Decision(Act.NOTHING, Why.NOT_DUE)
+        return _NOTHING[Why.NOT_DUE]
     if _ping_just_failed(model, now):
-        return Decision(Act.NOTHING, Why.NOT_DUE)
+        return _NOTHING[Why.NOT_DUE]
     left_s = lease_left_s(model, memory, now)
     if policy.lease_s is not None and left_s is not None and left_s <= policy.lease_s / 2:
         return Decision(Act.PING, Why.HALF_TIME, ping_request(model, record.options))
     if policy.ping_every_s is None:
-        return Decision(Act.NOTHING, Why.NOT_DUE)
+        return _NOTHING[Why.NOT_DUE]
     if model.touched is not None and now.since(model.touched) < policy.ping_every_s:
-        return Decision(Act.NOTHING, Why.NOT_DUE)
+        return _NOTHING[Why.NOT_DUE]
     return Decision(Act.PING, Why.DUE, ping_request(model, record.options))

@@ -7,6 +7,7 @@ end in `_s`, sizes in `_bytes`; an instant is RFC 3339 with seconds.
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from ollama_keeper.core.facts import Listed
@@ -193,6 +194,7 @@ def _listed(listed: Listed | None, memory: ServerMemory, now: Instant) -> dict[s
     }
 
 
+@lru_cache(maxsize=4_096)  # most are asked for again and again: since when, and until when
 def written(at: datetime) -> str:
     """An instant as the document has it."""
     return at.isoformat(timespec="seconds")
