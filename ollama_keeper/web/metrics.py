@@ -1,5 +1,6 @@
 """The route of the metrics. What makes them is imported when they are first asked for: most keepers are never asked."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,14 @@ class Metrics:
     async def answer(self, request: Request) -> Response:
         """The page, in the format that the asker takes."""
         if self._exposition is None:
-            from ollama_keeper.report.metrics.exposition import Exposition
-
-            self._exposition = Exposition(*self._of)
+            self._exposition = await asyncio.to_thread(self._made)  # its imports take 100 ms: no look waits for them
         body, content_type = await self._exposition.page(", ".join(request.headers.getlist("accept")))
         return Response(body, headers={"content-type": content_type})
+
+    def _made(self) -> "Exposition":
+        from ollama_keeper.report.metrics.exposition import Exposition
+
+        return Exposition(*self._of)
 
 
 def metrics_route(desk: Desk, sources: Sources, now: Callable[[], Instant]) -> Route:
