@@ -6,7 +6,7 @@ say what to send. Every task belongs to the group of `run`, and ends with it.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from copy import copy
 from functools import partial
 from typing import Protocol
 
@@ -49,6 +49,7 @@ from ollama_keeper.core.numbers import RECHECK_S, SUSPECT_AFTER_S
 from ollama_keeper.core.pace import fresh_for_s, look_after_s, tags_due, to_describe
 from ollama_keeper.core.pulls import may_go_on, next_pull, next_try
 from ollama_keeper.core.reasons import Cause, Failure, ServerState
+from ollama_keeper.core.record import replace
 from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.turn import next_hold_ends, next_load
 from ollama_keeper.errors import OllamaError, Unreachable
@@ -180,7 +181,7 @@ class Server:
 
     def take_counts(self) -> Counts:
         """What was done since the last call: checks, looks and pings."""
-        before, self._taken = self._taken, replace(self.counts)
+        before, self._taken = self._taken, copy(self.counts)
         now = self._taken
         return Counts(now.checks - before.checks, now.looks - before.looks, now.pings - before.pings)
 
