@@ -66,9 +66,12 @@ lock: ## new locks from pyproject.toml, moving no pin without need (UPGRADE=--up
 	@$(COMPILE) -o requirements/runtime.lock
 	@$(COMPILE) --group dev -o requirements/dev.lock
 	@$(COMPILE) --group dev --group e2e -o requirements/e2e.lock
+	@$(COMPILE:pyproject.toml=) --group release -o requirements/release.lock
 
-dist: $(STAMP) ## wheel and sdist in dist/
-	@$(BIN)/python -m build --no-isolation
+dist: $(STAMP) ## wheel and sdist in dist/, built twice and compared, and a list of their parts (SBOM)
+	@$(BIN)/python -m venv $(VENV)-release
+	@$(VENV)-release/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/release.lock
+	@sh scripts/dist.sh $(VENV)-release
 
 clean: ## takes away what make made
-	@rm -rf $(VENV) dist build bench-results .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV)-release dist build bench-results .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -19,6 +19,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Number]]] = {
     "loss": loss.measure,
     "packages": packages.measure,
     "scale": scale.measure,
+    "stress": scale.stress,
     "surface": surface.measure,
 }
 RESULTS = Path("bench-results/bench.json")

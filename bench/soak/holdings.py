@@ -11,6 +11,7 @@ from typing import Any
 from bench.soak.reckoning import Sample
 from ollama_keeper.daemon import Daemon
 from ollama_keeper.store import FILE
+from tests.kit.checks import POOLS
 
 TROUBLE = ("check.failed", "consumer.failed", "keeper.broken", "Traceback", "never retrieved")
 MOST_TROUBLE = 10
@@ -51,7 +52,7 @@ class Holdings:
             checks=self.checks,
             rss_kib=resident_kib(),
             descriptors=len(list(Path("/proc/self/fd").iterdir())),
-            threads=threading.active_count(),
+            threads=sum(not thread.name.startswith(POOLS) for thread in threading.enumerate()),
             tasks=len(asyncio.all_tasks()),
             jobs=self._jobs(),
             store_bytes=sum(file.stat().st_size for file in self.state_dir.glob(f"{FILE}*")),

@@ -20,8 +20,11 @@ from ollama_keeper.core.changes import Change
 from ollama_keeper.daemon import Daemon, Parts
 from ollama_keeper.ollama.client import OllamaClient
 from ollama_keeper.report import Reports
+from ollama_keeper.report.alerts import Alerts
 from ollama_keeper.report.log import open_log
+from ollama_keeper.report.metrics.counted import Counted
 from ollama_keeper.store import open_store
+from ollama_keeper.web.feed import Feed
 
 CLOSE_S = 5.0
 TICK_S = 5.0
@@ -80,14 +83,23 @@ async def live(grounds: Grounds, home: Path, plan: Plan, life: Life, report: Cal
 async def _daemon(grounds: Grounds, file: Path, lines: Lines, life: Life) -> AsyncIterator[Daemon]:
     """The daemon as `run` assembles it, at work; what it dies of ends the life."""
     log = open_log(level="info", format="json", stream=lines)
-    reports = Reports(log, life)
+    counted, feed = Counted(grounds.clock.now()), Feed()
+    reports = Reports(log, life, feed, counted, watchers=(counted,))
     read = partial(load, path=file, environ={})
-    store = open_store(file.parent, report=lambda change: reports.take(change, grounds.clock.now().wall))
+
+    def tell(change: Change) -> None:
+        reports.take(change, grounds.clock.now().wall)
+
+    store = open_store(file.parent, report=tell)
+    config = read()
+    alerts = Alerts(config.alerts, notes=store, clock=grounds.clock, report=tell)
+    reports.join(alerts)
 
     def client(server: ServerConfig) -> OllamaClient:
         return OllamaClient(server.address, transport=grounds.transport)
 
-    daemon = Daemon(read(), Parts(reports, store, grounds.clock, client, read, FileWatch(file)))
+    parts = Parts(reports, store, grounds.clock, client, read, FileWatch(file), companions=(alerts,))
+    daemon = Daemon(config, parts)
     task = asyncio.get_running_loop().create_task(daemon.run())
     task.add_done_callback(lambda _: life.ended.set())
     try:

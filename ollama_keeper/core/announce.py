@@ -5,7 +5,6 @@ failed warms have lines of their own, so the states that follow them are silent 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from ollama_keeper.core.budget import left_bytes
 from ollama_keeper.core.changes import (
@@ -30,6 +29,7 @@ from ollama_keeper.core.numbers import HUNG_FACTOR, HUNG_LEAST_S, HUNG_UNKNOWN_S
 from ollama_keeper.core.pauses import on_duty, paused_change, resume_in_time
 from ollama_keeper.core.policy import PullRule
 from ollama_keeper.core.reasons import By, Cause, Reason, State, StateReason
+from ollama_keeper.core.record import replace
 from ollama_keeper.core.refusals import shares_weights_with
 from ollama_keeper.core.sizes import size_of
 from ollama_keeper.core.states import gpu_missing, misplacement, state_of, wanted_context, wanted_gpu_fraction
@@ -251,7 +251,7 @@ _DEGRADED_HINTS: dict[StateReason, str] = {
     Reason.ON_CPU: "loaded without the GPU; if others use it, unload and load this one again, else restart Ollama",
     Reason.PARTLY_ON_CPU: "part of it is in main memory; free GPU memory, then: ollama stop MODEL",
     Reason.OTHER_CONTEXT: "a client loaded it so; the keeper does not reload a model that is in use",
-    Reason.OTHER_DIGEST: "pulled anew since it was loaded; the next load of this name brings the new weights in, and the "
+    Reason.OTHER_DIGEST: "pulled anew since it was loaded; the next load of this name brings the new weights, and the "
     "old ones stay beside them until they are evicted or Ollama restarts; repair: reload loads them when it is idle",
 }
 _REFUSED_HINTS: dict[StateReason, str] = {

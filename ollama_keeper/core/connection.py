@@ -1,7 +1,5 @@
 """Folding what concerns the server itself: answers, silence, versions; and what is pulled and shown there."""
 
-from dataclasses import replace
-
 from ollama_keeper.core.changes import (
     Change,
     ModelReleased,
@@ -30,6 +28,7 @@ from ollama_keeper.core.numbers import DOWN_AFTER, SAY_WAITING_EVERY_S
 from ollama_keeper.core.ownership import Claim, claim
 from ollama_keeper.core.policy import Policy, Release
 from ollama_keeper.core.reasons import Cause, Failure, ServerState
+from ollama_keeper.core.record import replace
 from ollama_keeper.core.release import without_released
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]

@@ -1,6 +1,5 @@
 """Why a model left (CONTRACT 4): the first cause whose test holds."""
 
-
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S, TIME_SLACK_S
@@ -51,6 +50,7 @@ def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) 
         displaced_by=_displacer_name(displacer, ours) if cause is Cause.DISPLACED else None,
         by_us=cause is Cause.DISPLACED and ours is not None and _is_ours(displacer, ours, scene.before),
         grace_s=grace_s(model, scene.before) if _may_be_undone(cause, displacer, scene) else 0.0,
+        came=left.appeared,
         released=cause is Cause.EXPIRED and model.policy.on_expire is OnExpire.RELEASE,
     )
 

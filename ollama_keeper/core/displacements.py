@@ -1,17 +1,16 @@
 """Counting who takes a model's place: after some tries the keeper steps back (CONTRACT 8, DESIGN 3.2)."""
 
-from dataclasses import replace
-
 from ollama_keeper.core.changes import Change
 from ollama_keeper.core.failures import breaker_opened, open_breaker
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Departure, ModelMemory, Present
 from ollama_keeper.core.numbers import BREAKER_DISPLACEMENTS, BREAKER_WINDOW_S, HOUR_S, OUTBID_WITHIN_S
 from ollama_keeper.core.reasons import Cause
+from ollama_keeper.core.record import replace
 
 
 def displaced(
-    model: ModelMemory, left: Present, gone: Departure, *, server: str, now: Instant
+    model: ModelMemory, gone: Departure, *, server: str, now: Instant
 ) -> tuple[ModelMemory, tuple[Change, ...]]:
     """Counts a displacement by another; the third in ten minutes opens the breaker.
 
@@ -21,7 +20,7 @@ def displaced(
     if gone.cause is not Cause.DISPLACED or gone.by_us:
         return model, ()
     recent = (*(at for at in model.displacements if now.mono - at < BREAKER_WINDOW_S), now.mono)
-    outbid = _outbid(model, left, gone, now)
+    outbid = _outbid(model, gone, now)
     model = replace(model, displacements=recent, outbid=outbid, outbid_by=gone.displacer)
     if max(len(recent), len(outbid)) < BREAKER_DISPLACEMENTS:
         return model, ()
@@ -32,8 +31,25 @@ def displaced(
     return opened, (breaker_opened(opened, server),)
 
 
-def _outbid(model: ModelMemory, left: Present, gone: Departure, now: Instant) -> tuple[float, ...]:
+def displaced_unseen(
+    model: ModelMemory, came: tuple[Present, ...], *, server: str, now: Instant
+) -> tuple[ModelMemory, tuple[Change, ...]]:
+    """Counts a displacement that looked like an unload: the guest was still loading, and is listed only now.
+
+    Args:
+        came: guests that this look lists for the first time.
+    """
+    gone = model.departure
+    if gone is None or gone.counted or gone.cause not in {Cause.UNLOADED, Cause.MEMORY_SWEEP} or not came:
+        return model, ()
+    if now.since(gone.at) > gone.grace_s:
+        return model, ()
+    model = replace(model, departure=replace(gone, counted=True))
+    return displaced(model, replace(gone, cause=Cause.DISPLACED, displacer=came[0].key), server=server, now=now)
+
+
+def _outbid(model: ModelMemory, gone: Departure, now: Instant) -> tuple[float, ...]:
     before = model.outbid if model.outbid_by == gone.displacer else ()
     recent = tuple(at for at in before if now.mono - at < HOUR_S)
-    soon = gone.displacer is not None and now.since(left.appeared) < OUTBID_WITHIN_S
+    soon = gone.displacer is not None and gone.came is not None and now.since(gone.came) < OUTBID_WITHIN_S
     return (*recent, now.mono) if soon else recent

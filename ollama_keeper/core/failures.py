@@ -1,12 +1,11 @@
 """What a failed warm does to the next one: back-off, breaker, and the answers that end all trying."""
 
-from dataclasses import replace
-
 from ollama_keeper.core.changes import BreakerOpened
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Breaker, Key, ModelMemory
 from ollama_keeper.core.numbers import BREAKER_FAILURES, BREAKER_FIRST_S, BREAKER_MOST_S
 from ollama_keeper.core.reasons import Failure, Reason
+from ollama_keeper.core.record import replace
 from ollama_keeper.core.spread import spread
 
 

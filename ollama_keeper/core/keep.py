@@ -5,7 +5,6 @@ seen again (residency) or would be stale (failures, open loads) is not. Instants
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from ollama_keeper.core.memory import Full, LearnedSize, LoadRecord, ModelMemory
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.numbers import FULL_FOR_S
 from ollama_keeper.core.policy import Options, Release, policy_for
+from ollama_keeper.core.record import replace
 
 Document = dict[str, Any]
 

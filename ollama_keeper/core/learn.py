@@ -1,13 +1,12 @@
 """`learn`: one fact in, the new memory and every event out. What the shell calls, and what tests walk."""
 
-from dataclasses import replace
-
 from ollama_keeper.core.announce import announce
 from ollama_keeper.core.changes import Change, ModelLost
 from ollama_keeper.core.facts import Fact
 from ollama_keeper.core.fold import fold
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
+from ollama_keeper.core.record import replace
 from ollama_keeper.core.states import state_of
 
 

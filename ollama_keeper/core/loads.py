@@ -1,6 +1,5 @@
 """Folding the loads of ours: sent, answered, failed; and the idle test."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from ollama_keeper.core.changes import (
@@ -23,6 +22,7 @@ from ollama_keeper.core.numbers import DAY_S, HOUR_S, RELOAD_FLOOR_S, RELOAD_FRA
 from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.policy import Release
 from ollama_keeper.core.reasons import TRANSPORT_FAILURES, Cause, Failure, State
+from ollama_keeper.core.record import replace
 from ollama_keeper.core.release import without_released
 from ollama_keeper.core.wishes import not_to_be_kept
 
@@ -93,7 +93,8 @@ def _close(
     """Takes a load off the open ones; a scheduler that hung has moved, unless it was we who hung up."""
     load = next((load for load in memory.open if load.request == request), None)
     memory = replace(memory, open=tuple(other for other in memory.open if other is not load))
-    if load is None or given_up or load.request.send is Send.PING:
+    queued = load is not None and (load.request.send is Send.WARM or load.vanished)
+    if load is None or given_up or not queued:  # what is resident is answered beside the queue
         return memory, load, ()
     memory, recovered = hangs_no_more(memory, now.since(load.since))
     return memory, load, recovered

@@ -1,7 +1,6 @@
 """Folding a look: what came, what left and why, what is still as our load left it, what clients taught us."""
 
 import math
-from dataclasses import replace
 
 from ollama_keeper.core.changes import (
     Change,
@@ -13,7 +12,7 @@ from ollama_keeper.core.changes import (
     WarmFailed,
 )
 from ollama_keeper.core.departures import Scene, departure
-from ollama_keeper.core.displacements import displaced
+from ollama_keeper.core.displacements import displaced, displaced_unseen
 from ollama_keeper.core.facts import Listed, Looked, Send
 from ollama_keeper.core.failures import warm_failed
 from ollama_keeper.core.instant import Instant
@@ -35,6 +34,7 @@ from ollama_keeper.core.policy import ContextRule, Release
 from ollama_keeper.core.presence import entries, find, presumed
 from ollama_keeper.core.quarrels import quarrelled
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
+from ollama_keeper.core.record import replace
 from ollama_keeper.core.release import how, without_released
 from ollama_keeper.core.requests import can_echo, lease_of, warm_options
 from ollama_keeper.core.sizes import learned_now
@@ -157,10 +157,16 @@ def _absent(model: ModelMemory, scene: Scene, now: Instant) -> tuple[ModelMemory
     if model.present is None:
         if model.departure is None and scene.before.opened(model.model) is None:
             model = replace(model, departure=Departure(Cause.FIRST_SEEN, at=now))
-        return model, ()
+        return displaced_unseen(model, _guests(scene), server=scene.before.server, now=now)
     if scene.before.opened(model.model) is not None:
         return replace(model, present=None), ()
     return _left(model, model.present, scene, now=now)
+
+
+def _guests(scene: Scene) -> tuple[Present, ...]:
+    """What has come that is not kept."""
+    kept = {model.policy.name for model in scene.before.known}
+    return tuple(present for present in scene.came if present.listed.name not in kept)
 
 
 def _answered_but_absent(
@@ -193,7 +199,7 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
     if not_to_be_kept(model, scene.before, now) is not None:
         return _left_off_duty(model, gone, scene.before.server)
     after = replace(model, present=None, record=None, returned=None, departure=gone, told=None)
-    after, opened = displaced(after, left, gone, server=scene.before.server, now=now)
+    after, opened = displaced(after, gone, server=scene.before.server, now=now)
     change = ModelLost(
         server=scene.before.server,
         model=model.model,

@@ -85,6 +85,8 @@ class Departure:
         at: the look that showed it; `last_seen` the look before, None if it was never listed.
         displacer: what took its place.
         grace_s: how long it is left alone.
+        came: when it had come to be resident.
+        counted: a guest that was still loading when it left has appeared since, and counts as what displaced it.
     """
 
     cause: Cause
@@ -95,6 +97,8 @@ class Departure:
     by_us: bool = False
     grace_s: float = 0.0
     released: bool = False
+    came: Instant | None = None
+    counted: bool = False
 
 
 @record

@@ -7,6 +7,7 @@ names up without regard to case, and lists a model by the shortest form of the n
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 DEFAULT_HOST = "registry.ollama.ai"
 DEFAULT_NAMESPACE = "library"
@@ -48,6 +49,7 @@ class ModelName:
         return f"{self.host}/{self.namespace}/{self.model}:{self.tag}"
 
 
+@lru_cache(maxsize=1024)  # every look names every model of its server
 def parse_name(text: str) -> ModelName:
     """The name that `text` means to Ollama.
 

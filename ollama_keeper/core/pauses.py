@@ -1,13 +1,12 @@
 """Folding commands: that models be left alone for a while, the end of it, and that they be warmed now."""
 
-from dataclasses import replace
-
 from ollama_keeper.core.changes import Change, ModelPaused, ModelResumed
 from ollama_keeper.core.facts import Hurried, Paused, Resumed
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, Pause, Return, ServerMemory
 from ollama_keeper.core.reasons import By, Cause, Reason, State
+from ollama_keeper.core.record import replace
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]
 

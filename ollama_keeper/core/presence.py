@@ -1,10 +1,9 @@
 """Which entry of `/api/ps` is a wanted model: by name, else by digest, else by weights (OLLAMA.md 5)."""
 
-from dataclasses import replace
-
 from ollama_keeper.core.facts import Listed, Looked
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, Present, ServerMemory
+from ollama_keeper.core.record import replace
 
 
 def presumed(memory: ServerMemory, look: Looked) -> Looked:

@@ -1,7 +1,5 @@
 """Probes: one token now and then, to prove that a listed model answers, and how quickly; only if asked for."""
 
-from dataclasses import replace
-
 from ollama_keeper.core.changes import Change, ModelSlow, ProbeFailed
 from ollama_keeper.core.facts import Probed, ProbeRequest
 from ollama_keeper.core.facts import ProbeFailed as Failed
@@ -9,6 +7,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import PROBE_RETRY_S
 from ollama_keeper.core.reasons import TRANSPORT_FAILURES, Failure
+from ollama_keeper.core.record import replace
 
 Folded = tuple[ServerMemory, tuple[Change, ...]]
 

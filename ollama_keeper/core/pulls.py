@@ -4,7 +4,6 @@ One pull at a time a server, by rank, beside the loads: a download wants neither
 what is missing is pulled, never a newer version of what is there.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from ollama_keeper.core.changes import Change, PullFinished, PullProgress, PullStarted
@@ -14,6 +13,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Download, ModelMemory, ServerMemory
 from ollama_keeper.core.policy import PullRule
 from ollama_keeper.core.reasons import Failure, ServerState, Unpulled
+from ollama_keeper.core.record import replace
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.spread import spread
 from ollama_keeper.core.wishes import not_to_be_kept

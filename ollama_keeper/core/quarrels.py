@@ -1,12 +1,11 @@
 """Clients that load one model with different options: each of their requests reloads it (OLLAMA.md 3)."""
 
-from dataclasses import replace
-
 from ollama_keeper.core.changes import Change, ModelOptionsDisagree, ModelReloaded
 from ollama_keeper.core.facts import Listed
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory
 from ollama_keeper.core.numbers import HOUR_S, QUARREL_RELOADS
+from ollama_keeper.core.record import replace
 
 
 def quarrelled(

@@ -245,8 +245,12 @@ class Past:
         return [Use(row[0], row[1], _instant(row[2] * HOUR_S), *row[3:]) for row in rows]
 
     def known(self) -> list[tuple[str, str]]:
-        """The servers and models of which there are spans."""
-        return [(row[0], row[1]) for row in self._rows("SELECT DISTINCT server, model FROM spans ORDER BY 1, 2")]
+        """The servers and models of which something is recorded, in order."""
+        rows = self._rows(
+            "SELECT server, model FROM spans UNION"
+            " SELECT server, model FROM events WHERE model IS NOT NULL AND server IS NOT NULL ORDER BY 1, 2"
+        )
+        return [(row[0], row[1]) for row in rows]
 
     def seen(self) -> dict[str, datetime]:
         """When the keeper last saw each server, as far as that was written."""

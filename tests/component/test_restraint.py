@@ -64,10 +64,6 @@ async def test_insist_comes_back_at_once_and_its_third_displacement_opens_the_br
         await asyncio.sleep(1)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a look that falls into the guest's load calls the loss unloaded: it is never counted as a displacement",
-)
 async def test_a_guest_whose_loads_are_seen_under_way_opens_the_breaker_as_well(sim: Simulator) -> None:
     """CONTRACT 8: after 3 displacements in 10 min. Real guests load for longer than an interval: this is the rule."""
     sim.max_loaded(1)

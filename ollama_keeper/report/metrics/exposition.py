@@ -9,8 +9,16 @@ from prometheus_client.openmetrics import exposition as openmetrics_format
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.report.metrics.families import FAMILIES
-from ollama_keeper.report.metrics.gathering import Add, Desk, Known, of_keeper, of_models, of_server, of_voice
-from ollama_keeper.report.metrics.labels import Labels
+from ollama_keeper.report.metrics.gathering import (
+    Apart,
+    Desk,
+    Known,
+    Together,
+    of_keeper,
+    of_models,
+    of_server,
+    of_voice,
+)
 from ollama_keeper.report.metrics.samples import Samples
 from ollama_keeper.report.metrics.sources import Sources
 
@@ -50,20 +58,15 @@ class Exposition:
         of_keeper(samples, counted, self._desk.timing, dropped=self._sources.dropped())
         if voice is not None:
             of_voice(samples, voice)
-        models = 0
+        place, models = (Apart if self._sources.by_model else Together)(samples, self._known), 0
         for server in servers:
             of_server(samples, server, counted, self._known.server(server.memory.server), now)
-            of_models(server.memory, counted, now, self._place(samples))
+            of_models(server.memory, counted, now, place)
             models += len(server.memory.models) + 1
             if models >= AT_ONCE:
                 models = 0
                 await asyncio.sleep(0)
         return samples
-
-    def _place(self, samples: Samples) -> Callable[[str, str], tuple[Labels, Add]]:
-        if self._sources.by_model:
-            return lambda server, model: (self._known.model(server, model), samples.add)
-        return lambda server, _: (self._known.server(server), samples.sum)
 
 
 def takes_openmetrics(accept: str) -> bool:

@@ -2,11 +2,12 @@
 
 import platform
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from ollama_keeper import __version__
 from ollama_keeper.core.counts import Counts, Timing
-from ollama_keeper.core.facts import Send
+from ollama_keeper.core.facts import Listed, Send
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.reasons import Alert, ServerState, State
@@ -14,7 +15,7 @@ from ollama_keeper.core.states import resident
 from ollama_keeper.core.timeline import NOT_WANTED
 from ollama_keeper.report.metrics.counted import Counted, OfModel
 from ollama_keeper.report.metrics.labels import NONE, Labels
-from ollama_keeper.report.metrics.samples import Samples
+from ollama_keeper.report.metrics.samples import Samples, Series
 from ollama_keeper.report.metrics.voice import Voice
 
 Add = Callable[[str, Labels, float], None]
@@ -126,30 +127,56 @@ def of_server(samples: Samples, server: ServerAtWork, counted: Counted, labels: 
         samples.spread(name, labels, histogram)
 
 
-Place = Callable[[str, str], tuple[Labels, Add]]
-"""Where samples of a model go: its labels, and what takes them."""
+class Apart:
+    """Each model has series of its own."""
+
+    def __init__(self, samples: Samples, known: Known) -> None:
+        self.add: Add = samples.add
+        self.again = samples.again
+        self.labels = known.model
 
 
-def of_models(memory: ServerMemory, counted: Counted, now: Instant, place: Place) -> None:
+class Together:
+    """The series of all models of a server are one."""
+
+    def __init__(self, samples: Samples, known: Known) -> None:
+        self.add: Add = samples.sum
+        self._known = known
+
+    def labels(self, server: str, _: str) -> Labels:
+        """The labels of the server."""
+        return self._known.server(server)
+
+    def again(self, _: Labels, _key: object, tell: Callable[[], Iterable[Series]]) -> None:
+        """Adds to each."""
+        for series in tell():
+            self.add(*series)
+
+
+def of_models(memory: ServerMemory, counted: Counted, now: Instant, place: Apart | Together) -> None:
     """The models of one server."""
+    add = place.add
     for model, (state, _) in zip(memory.models, counted.states(memory, now), strict=True):
-        labels, add = place(memory.server, model.model)
+        labels = place.labels(memory.server, model.model)
         own = counted.models.get((memory.server, model.model), NOTHING)
-        _now(add, labels, model, state)
+        listed = model.listed if resident(model) and state is not State.UNKNOWN else None
+        key = (state, listed and (listed.size, listed.size_vram))
+        place.again(labels, key, partial(_now, labels, state, listed))
         add("model_wanted_seconds_total", labels, own.wanted_s)
         add("model_warm_seconds_total", labels, own.warm_s)
         if own.by or own.repins or own.tripped or model.breaker:
             _happened(add, labels, own, model, now)
 
 
-def _now(add: Add, labels: Labels, model: ModelMemory, state: State) -> None:
-    """What a model is now."""
-    listed = model.listed if resident(model) and state is not State.UNKNOWN else None
-    add("model_wanted", labels, state not in NOT_WANTED)
-    add("model_resident", labels, listed is not None)
-    add("model_state", labels.plus("state", state.value), 1)
-    add("model_size_bytes", labels, listed.size if listed else 0)
-    add("model_vram_bytes", labels, listed.size_vram if listed else 0)
+def _now(labels: Labels, state: State, listed: Listed | None) -> tuple[Series, ...]:
+    """What a model is now; `listed` while it is known to be resident."""
+    return (
+        ("model_wanted", labels, state not in NOT_WANTED),
+        ("model_resident", labels, listed is not None),
+        ("model_state", labels.plus("state", state.value), 1),
+        ("model_size_bytes", labels, listed.size if listed else 0),
+        ("model_vram_bytes", labels, listed.size_vram if listed else 0),
+    )
 
 
 def _happened(add: Add, labels: Labels, own: OfModel, model: ModelMemory, now: Instant) -> None:

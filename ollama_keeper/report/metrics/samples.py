@@ -4,11 +4,16 @@ A line is the same text in both formats, so it is written at once: 12,000 of pro
 writer, which escapes every name of every line anew, would take a page six times as long.
 """
 
+from collections.abc import Callable, Iterable
+
 from ollama_keeper.core.counts import Histogram
 from ollama_keeper.report.metrics.families import FAMILIES, PREFIX
 from ollama_keeper.report.metrics.labels import Labels
 
 _COMMON: dict[float, str] = {0: "0.0", 1: "1.0"}
+
+
+Series = tuple[str, Labels, float]
 
 
 class Samples:
@@ -20,7 +25,16 @@ class Samples:
 
     def add(self, name: str, labels: Labels, value: float) -> None:
         """One series."""
-        self._lines[name].append(f"{PREFIX}{name}{labels.text} {_COMMON.get(value) or float(value)}\n")
+        self._lines[name].append(_line(name, labels, value))
+
+    def again(self, labels: Labels, key: object, tell: Callable[[], Iterable[Series]]) -> None:
+        """Some series of these labels, which are the same as the last time if `key` is."""
+        known, lines = labels.lines
+        if known != key:
+            lines = tuple((name, _line(name, full, value)) for name, full, value in tell())
+            labels.lines = (key, lines)
+        for name, line in lines:
+            self._lines[name].append(line)
 
     def sum(self, name: str, labels: Labels, value: float) -> None:
         """Adds to one series."""
@@ -40,3 +54,7 @@ class Samples:
         for labels, value in self._sums.pop(name, {}).items():
             self.add(name, labels, value)
         return "".join(self._lines[name])
+
+
+def _line(name: str, labels: Labels, value: float) -> str:
+    return f"{PREFIX}{name}{labels.text} {_COMMON.get(value) or float(value)}\n"

@@ -73,13 +73,13 @@ def test_a_little_less_than_the_limits_is_flat() -> None:
 
 
 def test_growth_of_the_warm_up_is_none() -> None:
-    reckoning = reckon(life(lambda sample, hour: replace(sample, rss_kib=sample.rss_kib + min(hour, 2) * 10_000)))
+    reckoning = reckon(life(lambda sample, hour: replace(sample, rss_kib=sample.rss_kib + min(hour, 23) * 10_000)))
     assert reckoning.grew == ()
 
 
-def test_the_warm_up_of_a_long_life_is_two_hours() -> None:
-    assert warmed_up(life(hours=100))[0].at_s == 2 * HOUR_S
-    assert warmed_up(life(hours=4))[0].at_s == HOUR_S
+def test_the_warm_up_of_a_long_life_is_a_day() -> None:
+    assert warmed_up(life(hours=100))[0].at_s == 24 * HOUR_S
+    assert warmed_up(life(hours=4))[0].at_s == 2 * HOUR_S
 
 
 def test_a_log_that_tells_more_and_more_is_a_leak() -> None:
