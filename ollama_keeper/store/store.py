@@ -205,13 +205,13 @@ class Store:
     def _write_all(self, path: Path) -> None:
         pause_s = FIRST_GATHER_S
         while (batch := self._next(pause_s)) is not None:
-            again = self._failed
+            last_try = self._closing and self._failed
             try:
                 self._write(path, batch)
             except (sqlite3.Error, OSError, StateError) as error:
                 self._tell(error)
                 self._put_back(batch)
-                if self._closing and again:
+                if last_try:
                     return
             pause_s = FIRST_GATHER_S if batch.quiet else min(pause_s * 2, GATHER_S)
             self._rest(self._retry_s if self._failed else min(pause_s, GATHER_S))
