@@ -1,6 +1,6 @@
 """`OLLAMA_KEEPER_*`: the keys of the configuration as variables.
 
-All are walked, so that one that means nothing is a mistake, which pydantic-settings would not tell.
+pydantic-settings ignores a variable that it does not know, so all are walked here: one that means nothing is a mistake.
 Empty ones count as not set, as Compose files write them (`${X:-}`).
 """
 

@@ -4,11 +4,11 @@ Keys of a server and of a model may stand at the top level too, where they are t
 as an operator would write them, so that the JSON schema and the example file show them.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import reduce
-from typing import Annotated, Any, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ollama_keeper.config import urls, values
 from ollama_keeper.config.effective import Language, LogFormat, LogLevel, SinkType
@@ -284,8 +284,12 @@ class Alerts(Table):
     heartbeat_every: From1m = _key("5m", "time between two of these calls")
 
 
-class Settings(ModelDefaults, ServerDefaults):
+class Settings(ModelDefaults, ServerDefaults, BaseSettings):
     """The whole configuration, merged from the layers that `from_layers` is given."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+    LAYERS: ClassVar[str] = "layers"
 
     ollama: Url | None = Field(
         default=None, description="the one server; for several write servers instead", examples=[urls.DEFAULT_URL]
@@ -304,24 +308,42 @@ class Settings(ModelDefaults, ServerDefaults):
     alerts: Alerts = _key({}, "what is told of, when, and to whom")
 
     @classmethod
-    def from_layers(cls, layers: Sequence[Mapping[str, object]]) -> "Settings":
+    def from_layers(cls, layers: list[dict[str, object]]) -> "Settings":
         """The settings of several layers, the one that holds first. Tables are merged, lists replaced.
-
-        pydantic-settings would do no more for us, and takes 100 ms to import.
 
         Raises:
             pydantic.ValidationError: a value or a key is wrong.
         """
-        return cls.model_validate(reduce(_over, layers, {}))
+        return cls(**{cls.LAYERS: layers})  # type: ignore[arg-type]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Our own layers, read and placed by ourselves, in place of pydantic's sources."""
+        del env_settings, dotenv_settings, file_secret_settings
+        return tuple(_LayerSource(settings_cls, layer) for layer in init_settings()[cls.LAYERS])
 
 
-def _over(upper: Mapping[str, object], lower: Mapping[str, object]) -> dict[str, object]:
-    """What two layers say together."""
-    merged = dict(lower)
-    for key, value in upper.items():
-        below = merged.get(key)
-        merged[key] = _over(value, below) if isinstance(value, dict) and isinstance(below, dict) else value
-    return merged
+class _LayerSource(PydanticBaseSettingsSource):
+    """One layer for pydantic-settings."""
+
+    def __init__(self, settings_cls: type[BaseSettings], data: dict[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self._data = data
+
+    def get_field_value(self, field: object, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - an interface
+        """The value of one field; the interface asks for it, though `__call__` gives all at once."""
+        return self._data.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """All that the layer says."""
+        return self._data
 
 
 TABLES: dict[str, type[Table]] = {
