@@ -1,6 +1,6 @@
 """What a waiting command shows: on a terminal a live line a model with elapsed and usual time, else one line each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +18,10 @@ from ollama_keeper.server import Server
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+
+Usual = Mapping[tuple[str, str], float]
+"""Seconds that loads take, by server and model."""
 
 
 class Progress(Protocol):
@@ -44,9 +48,10 @@ class Lines:
 class Screen:
     """On a terminal: outcomes above, what is under way below."""
 
-    def __init__(self, live: "Live", servers: Sequence[Server]) -> None:
+    def __init__(self, live: "Live", servers: Sequence[Server], usual: Usual | None) -> None:
         self._live = live
         self._servers = servers
+        self._usual = usual
 
     def line(self, text: str) -> None:
         """A line that stays."""
@@ -54,27 +59,33 @@ class Screen:
 
     def refresh(self) -> None:
         """Shows what is under way now."""
-        self._live.update("\n".join(line for server in self._servers for line in under_way(server)))
+        self._live.update("\n".join(line for server in self._servers for line in under_way(server, self._usual)))
 
 
 @contextmanager
-def progress(servers: Sequence[Server]) -> Iterator[Progress]:
-    """The progress of a command: `Screen` on a terminal, else `Lines`."""
+def progress(servers: Sequence[Server], *, usual: Usual | None = None) -> Iterator[Progress]:
+    """The progress of a command: `Screen` on a terminal, else `Lines`.
+
+    Args:
+        usual: of a command that only waits, how long loads usually take; None where the command loads.
+    """
     if not interactive():
         yield Lines()
         return
     from rich.live import Live
 
     with Live("", refresh_per_second=4, transient=True) as live:
-        yield Screen(live, servers)
+        yield Screen(live, servers, usual)
 
 
-def under_way(server: Server) -> list[str]:
-    """One line for each model that is not resident yet."""
+def under_way(server: Server, usual: Usual | None = None) -> list[str]:
+    """One line for each model that is not resident yet; with `usual`, of a command that only waits for others."""
     memory = server.memory
     if memory.state is not ServerState.UP:
         failure = f" ({memory.failure.value})" if memory.failure else ""
         return [f"  {memory.server}: waiting for the server, {show_duration(server.now().since(memory.born))}{failure}"]
+    if usual is not None:
+        return [line for model in memory.models if (line := _awaited(model, server, usual)) is not None]
     return [line for model in memory.models if (line := _line(model, server)) is not None]
 
 
@@ -95,13 +106,37 @@ def say_pulled(change: PullStarted | PullProgress) -> None:
 def _line(model: ModelMemory, server: Server) -> str | None:
     state, reason = state_of(model, server.memory, server.now())
     load = server.memory.opened(model.model)
+    why = f" ({reason.value})" if reason else ""
     if state is State.LOADING and load is not None:
-        usual = f", usually {show_duration(model.shortest_load_s)}" if model.shortest_load_s else ""
-        return (
-            f"  {server.memory.server}: {model.model}: loading, {show_duration(server.now().since(load.since))}{usual}"
-        )
-    if (far := pulled_text(model)) is not None:
-        return f"  {server.memory.server}: {model.model}: {far}"
+        text = f"loading, {show_duration(server.now().since(load.since))}{_usually(model.shortest_load_s)}"
+    elif (far := pulled_text(model)) is not None:
+        text = far
+    elif state in {State.READY, State.DEGRADED, State.REFUSED}:
+        return None
+    elif state is State.QUEUED:
+        text = f"queued, {_place(model, server)}{_usually(model.shortest_load_s)}{why}"
+    else:
+        text = f"{state.value}{why}"
+    return f"  {server.memory.server}: {model.model}: {text}"
+
+
+def _awaited(model: ModelMemory, server: Server, usual: Usual) -> str | None:
+    """Of a model that somebody else is to load: what is done there, no look tells."""
+    memory = server.memory
+    state, reason = state_of(model, memory, server.now())
     if state in {State.READY, State.DEGRADED, State.REFUSED}:
         return None
-    return f"  {server.memory.server}: {model.model}: {state.value}{f' ({reason.value})' if reason else ''}"
+    elapsed = show_duration(server.now().since(memory.born))
+    word = f"missing ({reason.value})" if state is State.MISSING and reason else "not resident"
+    return f"  {memory.server}: {model.model}: {word}, {elapsed}{_usually(usual.get((memory.server, model.model)))}"
+
+
+def _usually(seconds: float | None) -> str:
+    return f", usually {show_duration(seconds)}" if seconds else ""
+
+
+def _place(model: ModelMemory, server: Server) -> str:
+    """Where a model stands in the order of loads: `2 of 3`, counted without the one that loads."""
+    memory, now = server.memory, server.now()
+    waiting = [one.model for one in memory.models if state_of(one, memory, now)[0] is State.QUEUED]
+    return f"{waiting.index(model.model) + 1} of {len(waiting)}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ollama_keeper.commands.once import Watch, watching
-from ollama_keeper.commands.progress import Progress, progress
+from ollama_keeper.commands.progress import Progress, Usual, progress
 from ollama_keeper.commands.start import (
     EXIT_CONFIG,
     EXIT_NOBODY,
@@ -36,10 +36,18 @@ def wait(path: Path | None, models: Sequence[str], flags: Mapping[str, object], 
 async def _wait(config: Config, timeout_s: float) -> int:
     store = open_store(None, report=lambda _: None)
     async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
-        with progress(watch.servers) as show:
+        with progress(watch.servers, usual=_usual(config)) as show:
             told: set[tuple[str, str]] = set()
             await watch.until(lambda: _all_told(watch, told, show), timeout_s=timeout_s)
             return _code(watch, show)
+
+
+def _usual(config: Config) -> Usual:
+    """How long loads took a keeper on this machine; nothing else of what it keeps is of use here."""
+    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
+    kept = ((server.address.name, one) for server in config.servers for one in store.read(server.address.name))
+    known = {(name, one.model): one.document.get("shortest_load_s") for name, one in kept}
+    return {key: seconds for key, seconds in known.items() if isinstance(seconds, int | float)}
 
 
 def _all_told(watch: Watch, told: set[tuple[str, str]], show: Progress) -> bool:
