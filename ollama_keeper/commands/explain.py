@@ -1,5 +1,6 @@
 """`explain`: why a model is as it is, what happened before, and what comes next; also while the daemon is down."""
 
+import dataclasses
 import json
 import shutil
 import textwrap
@@ -34,6 +35,7 @@ class Story:
     Attributes:
         live: its row in `/status`; None while no daemon answers.
         seen: when the keeper last saw the server, as far as that was written.
+        asked: whether there was an address to ask a daemon at.
     """
 
     server: str
@@ -45,6 +47,7 @@ class Story:
     live: Mapping[str, Any] | None
     seen: datetime | None
     month: Availability
+    asked: bool = True
 
 
 def explain(path: Path | None, model: str, *, since_s: float, as_json: bool) -> int:
@@ -74,7 +77,8 @@ def _stories(config: Config, past: Past, name: str, since_s: float) -> list[Stor
     names = set(meant(name, [model for _, model in known]))
     rows = {(row["server"], row["model"]): row for row in live or ()}
     since = max(now - timedelta(seconds=since_s), past.begun() or now)
-    return [_story(past, key, rows.get(key), since, now) for key in known if key[1] in names]
+    stories = [_story(past, key, rows.get(key), since, now) for key in known if key[1] in names]
+    return stories if config.web.listen else [dataclasses.replace(story, asked=False) for story in stories]
 
 
 def _story(past: Past, key: tuple[str, str], row: Mapping[str, Any] | None, since: datetime, now: datetime) -> Story:
@@ -128,7 +132,8 @@ def _answer(story: Story) -> list[str]:
 def _as_of(story: Story, who: str) -> list[str]:
     last = story.seen or (story.spans[-1].end if story.spans else story.now)
     ago = show_duration((story.now - last).total_seconds())
-    down = f"No ollama-keeper answers; the last sign of one is from {_at(last, story.now)}, {ago} ago."
+    down = "No ollama-keeper answers" if story.asked else "web.listen is off, so no ollama-keeper was asked"
+    down = f"{down}; the last sign of one is from {_at(last, story.now)}, {ago} ago."
     known = [span for span in story.spans if span.begin < last]
     if not known:
         return [down, f"Nothing is known of {who} in this time."]
@@ -136,7 +141,7 @@ def _as_of(story: Story, who: str) -> list[str]:
     return [
         f"{who} was {_state(was.state, was.reason)}{_since(was.begin.isoformat(), story.now, last)}",
         down,
-        "Nothing keeps it now; next: start ollama-keeper run.",
+        "Nothing keeps it now; next: start ollama-keeper run." if story.asked else "What comes next is not known here.",
     ]
 
 
