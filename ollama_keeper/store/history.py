@@ -74,7 +74,7 @@ Record = Entry | Span | Use | Resumed
 def entry(ts: datetime, event: str, level: str, told: Mapping[str, Any], said: str) -> Entry:
     """An event of which `told` are all fields; fields of more than 4 KiB are left out."""
     fields = {name: value for name, value in told.items() if name not in {"server", "model"}}
-    if len(json.dumps(fields)) > LARGEST_FIELDS:
+    if sum(len(str(value)) for value in fields.values()) > LARGEST_FIELDS:
         fields = {}
     return Entry(ts, event, level, told.get("server"), told.get("model"), fields, said[:LARGEST_FIELDS])
 
