@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TextIO, cast
 
 from bench.soak.grounds import Grounds
 from bench.soak.holdings import Holdings, Lines
@@ -82,7 +83,7 @@ async def live(grounds: Grounds, home: Path, plan: Plan, life: Life, report: Cal
 @asynccontextmanager
 async def _daemon(grounds: Grounds, file: Path, lines: Lines, life: Life) -> AsyncIterator[Daemon]:
     """The daemon as `run` assembles it, at work; what it dies of ends the life."""
-    log = open_log(level="info", format="json", stream=lines)
+    log = open_log(level="info", format="json", stream=cast("TextIO", lines))
     counted, feed = Counted(grounds.clock.now()), Feed()
     reports = Reports(log, life, feed, counted, watchers=(counted,))
     read = partial(load, path=file, environ={})
