@@ -17,7 +17,7 @@ TROUBLE = ("check.failed", "consumer.failed", "keeper.broken", "Traceback", "nev
 MOST_TROUBLE = 10
 
 
-class Lines(io.TextIOBase):
+class Lines(io.StringIO):
     """Takes the log instead of a file: counts the lines, and keeps the first that tell of a fault of ours."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Lines(io.TextIOBase):
         self.count = 0
         self.trouble: list[str] = []
 
-    def write(self, text: str) -> int:
+    def write(self, text: str, /) -> int:
         """One line or several."""
         self.count += text.count("\n")
         if len(self.trouble) < MOST_TROUBLE and any(mark in text for mark in TROUBLE):
