@@ -11,9 +11,10 @@ from ollama_keeper.core.record import replace as changed
 from ollama_keeper.errors import OllamaError
 from ollama_keeper.simulator import Simulator
 from ollama_keeper.simulator.exchange import ask
+from ollama_keeper.simulator.state import Settings
 from tests.campaign.day import MakeClient, quick_client
 from tests.campaign.quick import QuickClient
-from tests.campaign.scene import DAY_S, PALETTE, Mishap, Scene, Settings, size_of
+from tests.campaign.scene import DAY_S, PALETTE, Mishap, Scene, size_of
 from tests.kit.keeper import US, wanted
 from tests.kit.transport import SimTransport
 
@@ -38,7 +39,7 @@ class Impatient(QuickClient):
         try:
             await asyncio.wait_for(super().load(request), IMPATIENT_S)
         except TimeoutError:
-            raise OllamaError(Failure.READ_TIMEOUT, "load", "", "") from None
+            raise OllamaError("gpu", "load", reason=Failure.READ_TIMEOUT) from None
 
 
 class Headstrong(QuickClient):
@@ -137,10 +138,7 @@ class Control:
         models = tuple(replace(one, load_s=3.0) for one in PALETTE[:2])
         room = int(2 * sum(size_of(one, Settings(gpus=1)) for one in models))
         settings = Settings(gpus=1, vram=room, max_loaded_models=self.limit)
-        wishes = tuple(
-            replace(wanted(one.name), rank=rank, interval_s=60.0, release=wanted(one.name).release)
-            for rank, one in enumerate(models)
-        )
+        wishes = tuple(wanted(one.name, rank=rank, interval_s=60.0) for rank, one in enumerate(models))
         return Scene(0, 0, models, settings, wishes, wishes, (), self.mishaps)
 
 
@@ -152,7 +150,7 @@ def _maker(kind: type[QuickClient]) -> Callable[[ServerConfig, Simulator, SimTra
 
 
 STOP = (Mishap(7_200.0, "stopped", {"model": QWEN}),)
-BAD = (Mishap(3_000.0, "bad_loads", {"model": QWEN, "failure": "crash", "until_s": 7_200.0}), *STOP[:0])
+BAD = (Mishap(3_000.0, "bad_loads", {"model": QWEN, "failure": "crash", "until_s": 7_200.0}),)
 BAD_AND_STOP = (*BAD, Mishap(3_600.0, "stopped", {"model": QWEN}))
 
 CONTROLS = {

@@ -224,9 +224,7 @@ def in_virtual_time(whole: Callable[[], Any]) -> Any:
 def _ask(sim: Simulator, ask: Ask) -> None:
     tokens = ask.tokens or None
     prompt = "" if tokens else "what is this about?"
-    sim.client(
-        ask.model, prompt=prompt, tokens=tokens, keep_alive=ask.keep_alive, num_ctx=ask.context, path=ask.path
-    )
+    sim.client(ask.model, prompt=prompt, tokens=tokens, keep_alive=ask.keep_alive, num_ctx=ask.context, path=ask.path)
 
 
 __all__ = ["Day", "Record", "Sample", "Told", "in_virtual_time", "quick_client", "replace", "run_day"]

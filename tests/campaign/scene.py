@@ -222,7 +222,10 @@ MAKERS: dict[str, Any] = {
     "less_memory": lambda random, _: {"share": random.uniform(0.2, 0.6), "until_s": random.uniform(600, 3_600)},
     "slow_answers": lambda random, _: {"seconds": random.uniform(1, 14), "times": random.randint(1, 20)},
     "errors": lambda random, _: {"status": random.choice((500, 502, 503)), "times": random.randint(1, 8)},
-    "cut_network": lambda random, _: {"how": random.choice(("refused", "swallowed")), "until_s": random.uniform(5, 300)},
+    "cut_network": lambda random, _: {
+        "how": random.choice(("refused", "swallowed")),
+        "until_s": random.uniform(5, 300),
+    },
     "frozen": lambda random, _: {"until_s": random.uniform(5, 120)},
     "keepers_clock": lambda random, _: {"seconds": random.choice((-7_200.0, -60.0, 30.0, 3_600.0))},
     "servers_clock": lambda random, _: {"seconds": random.choice((-3_600.0, -30.0, 45.0, 7_200.0))},
