@@ -5,6 +5,7 @@ share theirs, written once below. To mypy they are the dataclasses they were. Th
 a changed copy of one with forty fields takes 1 µs instead of 40.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import MISSING, FrozenInstanceError, dataclass, fields
 from operator import attrgetter
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 else:
 
     def replace(of, /, **changes):
-        """A copy of a record with other values for some fields.
+        """A copy of a record, or of a dataclass, with other values for some fields.
 
         Raises:
             TypeError: it has no such field.
         """
+        if not hasattr(of, "_names"):
+            return dataclasses.replace(of, **changes)
         copy = object.__new__(type(of))
         values = vars(copy)
         values.update(vars(of), **changes)

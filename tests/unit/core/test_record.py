@@ -2,12 +2,17 @@
 
 import copy
 import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, dataclass
 from dataclasses import replace as stdlib_replace
 
 import pytest
 
 from ollama_keeper.core.record import keyword_record, record, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    size: int
 
 
 @record
@@ -88,3 +93,7 @@ def test_a_record_is_matched_by_place():
     match Point(1, 2):
         case Point(x, y):
             assert (x, y) == (1, 2)
+
+
+def test_replace_takes_a_dataclass_that_is_no_record_too():
+    assert replace(Slotted(1), size=2) == Slotted(2)
