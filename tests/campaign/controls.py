@@ -57,9 +57,10 @@ class Stubborn(QuickClient):
     async def load(self, request: LoadRequest) -> None:
         for _ in range(TRIES):
             try:
-                return await super().load(request)
+                await super().load(request)
             except OllamaError:
                 continue
+            return
         await super().load(request)
 
 

@@ -1,10 +1,11 @@
-"""What the day's record must not show. All but the last rule ask the server's own record, never what the keeper told."""
+"""What the day's record must not show. Most rules ask only the server's own record."""
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from ollama_keeper.core.policy import Policy, Repair
 from ollama_keeper.simulator.history import Load, Request, Unload
@@ -189,7 +190,7 @@ def _is_better(evidence: Evidence, gone: Unload) -> bool:
 def one_load_open(evidence: Evidence) -> Iterable[Breach]:
     """No two warms of ours are open at once: what carries a keep_alive, but for an unload."""
     warms = keeping_requests(evidence.history)
-    for one, other in zip(warms, warms[1:], strict=False):
+    for one, other in pairwise(warms):
         if one.ended is None or other.at < one.ended:
             yield Breach("never two open loads", other.at, f"{other.model} beside {one.model}")
 

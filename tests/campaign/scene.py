@@ -1,4 +1,4 @@
-"""What one simulated day is made of: a server, wishes, clients, mishaps; all of it follows from the seed and the day."""
+"""What one simulated day is made of: a server, wishes, clients, mishaps; all follows from the seed and the day."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
