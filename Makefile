@@ -6,10 +6,12 @@ STAMP := $(VENV)/.ready
 MODELS ?= qwen3:8b nomic-embed-text
 WORKERS ?= auto
 MINUTES ?= 10
+DAYS ?= 20
+SEED ?= 1
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test e2e faults worlds lint format bench soak contract lock dist clean
+.PHONY: help setup demo run test e2e faults worlds campaign lint format bench soak contract lock dist clean
 
 help: ## what there is to make
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +53,9 @@ format: $(STAMP) ## formats the code
 
 worlds: $(STAMP) ## every interleaving of small worlds, as deep as MINUTES=10 allow
 	@$(BIN)/python -m tests.worlds --minutes $(MINUTES)
+
+campaign: $(STAMP) ## simulated days of the whole daemon, judged by the server's own record; DAYS=20 SEED=1
+	@$(BIN)/python -m tests.campaign --days $(DAYS) --seed $(SEED) --jobs 2
 
 bench: $(STAMP) ## the numbers that we promise, as a table and as bench-results/bench.json
 	@$(BIN)/python -m bench
