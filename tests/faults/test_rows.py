@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,3 +59,19 @@ def test_one_that_failed_takes_the_row_with_it(bad: pytest.TestReport) -> None:
 
 def test_a_row_that_was_skipped_is_not_tried_for_its_reason() -> None:
     assert "A1 (not here), A2 (" in told(report("A1", "skipped", "setup"))
+
+
+@pytest.mark.parametrize(
+    ("reports", "code"),
+    [
+        pytest.param([report("A1", "passed")], 0, id="survived"),
+        pytest.param([report("A1", "skipped")], 0, id="not-tried"),
+        pytest.param([report("A1", "passed"), report("A2", "skipped", xfail=True)], 1, id="known-fault"),
+    ],
+)
+def test_make_faults_ends_with_1_where_a_row_was_not_survived(reports: list[pytest.TestReport], code: int) -> None:
+    tally, session = Tally(), SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    for one in reports:
+        tally.pytest_runtest_logreport(one)
+    tally.pytest_sessionfinish(session)  # type: ignore[arg-type]
+    assert session.exitstatus == code
