@@ -20,6 +20,7 @@ from tests.kit.transport import SimTransport
 
 IMPATIENT_S = 1.0
 TRIES = 14
+ENOUGH = 3
 LATE_S = 3_600.0
 QWEN, LLAMA = "qwen3:8b", "llama3.2:3b"
 
@@ -43,12 +44,12 @@ class Impatient(QuickClient):
 
 
 class Headstrong(QuickClient):
-    """Its pings have another context than its warms."""
+    """What it has loaded it asks for with other contexts."""
 
     async def load(self, request: LoadRequest) -> None:
-        if request.send is Send.PING:
-            request = changed(request, options=(("num_ctx", 1024 + round(self._sim.now() / 1e9) % 512),))
         await super().load(request)
+        for context in (1024, 2048, 1024):
+            await super().load(changed(request, send=Send.PING, keep_alive=None, options=(("num_ctx", context),)))
 
 
 class Stubborn(QuickClient):
@@ -67,9 +68,12 @@ class Stubborn(QuickClient):
 class Ruthless(QuickClient):
     """Whatever it has loaded, it loads the lesser one after it, again and again."""
 
+    _times = 0
+
     async def load(self, request: LoadRequest) -> None:
         await super().load(request)
-        for name in (LLAMA, QWEN, LLAMA):
+        self._times += 1
+        for name in (LLAMA, QWEN, LLAMA) if self._times < ENOUGH else ():
             await super().load(changed(request, send=Send.WARM, model=name, keep_alive=-1))
 
 

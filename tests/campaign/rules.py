@@ -27,7 +27,7 @@ SHOWN = frozenset({"ready", "degraded"})
 PASSING = frozenset({"queued", "loading", "cold", "unknown"})
 RESIDENCY = frozenset({"model.ready", "model.degraded", "model.lost"})
 LOOK_LAG_S = 20.0
-GOING_S = 60.0
+ON_ITS_WAY_S = 0.001  # an answer of this very instant has not been read yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def only_allowed(evidence: Evidence) -> Iterable[Breach]:
             yield Breach("only allowed requests", 0.0, told)
     touches = [request for request in ours(evidence.history) if request.path in LOADS]
     for request in keeping_requests(evidence.history):
-        look = evidence.look_before(request.at)
+        look = evidence.look_before(request.at - ON_ITS_WAY_S)
         listed = look is not None and evidence.loaded_at(request.model or "", look)
         if listed and not _after_idle_test(touches, request):
             yield Breach("only allowed requests", request.at, f"a warm of {request.model}, which a look listed")
