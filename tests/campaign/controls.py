@@ -105,14 +105,14 @@ class Blind(QuickClient):
 
 
 class Credulous(QuickClient):
-    """Now and then a look shows it nothing, although models are listed."""
+    """Now and then, for minutes, looks show it nothing, although models are listed."""
 
     _looks = 0
 
     async def look(self) -> Looked:
         self._looks += 1
         looked = await super().look()
-        return looked if self._looks % 40 else changed(looked, models=())
+        return looked if self._looks % 200 < 150 else changed(looked, models=())
 
 
 class Idle(QuickClient):

@@ -135,6 +135,7 @@ async def test_fault_A8_a_connection_closed_as_the_question_comes(sim: Simulator
     assert [one.path for one in since(began, ours(sim.history)) if one.method == "POST"] == []
 
 
+@pytest.mark.slow
 async def test_fault_A8_connections_that_are_closed_whenever_idle(sim: Simulator) -> None:
     async with (
         behind_a_proxy(sim) as (proxy, address),

@@ -108,7 +108,10 @@ class Keeper:
         )
         reports.join(self.alerts)
         self.services = services or Services()
-        read = (lambda: load(path=file, environ={})) if file else (lambda: self._next)
+
+        def read() -> Config:
+            return replace(load(path=file, environ={}), alerts=self._alerts) if file else self._next
+
         watch = FileWatch(file) if file else None
         parts = Parts(reports, store, LoopClock(), client, read, watch, companions=(self.alerts,))
         self.daemon = Daemon(config, parts)
