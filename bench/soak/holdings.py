@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import io
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,7 @@ class Holdings:
             at_s=at_s,
             checks=self.checks,
             rss_kib=resident_kib(),
+            blocks=sys.getallocatedblocks(),
             descriptors=len(list(Path("/proc/self/fd").iterdir())),
             threads=sum(not thread.name.startswith(POOLS) for thread in threading.enumerate()),
             tasks=len(asyncio.all_tasks()),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 SHORT = Plan(seconds=4_800.0, every_s=200.0)
 PIECE = 200_000
-SHORT_LIVED = {"memory", "store bytes"}  # still warm up in so short a life
+SHORT_LIVED = {"memory", "blocks", "store bytes"}  # still warm up in so short a life
 
 
 @pytest.mark.process

@@ -18,6 +18,7 @@ def steady(hour: int) -> Sample:
         at_s=hour * HOUR_S,
         checks=hour * CHECKS_AN_HOUR,
         rss_kib=40_000 + hour % 2 * 8,
+        blocks=500_000 + 3_000 * busy,
         descriptors=10 + 3 * busy,
         threads=5,
         tasks=13 + 4 * busy,
@@ -54,6 +55,16 @@ def test_memory_that_grows_by_more_than_a_mebibyte_a_day_is_a_leak() -> None:
     reckoning = reckon(life(lambda sample, hour: replace(sample, rss_kib=sample.rss_kib + 1.1 * 1024 / 24 * hour)))
     assert reckoning.mib_a_day == pytest.approx(1.1, abs=0.02)
     assert reckoning.grew == ("memory",)
+
+
+def test_objects_that_are_left_behind_are_a_leak_long_before_the_pages_tell() -> None:
+    assert reckon(life(lambda sample, hour: replace(sample, blocks=sample.blocks + 30 * hour))).grew == ("blocks",)
+
+
+def test_a_rise_within_the_allocators_own_noise_is_none() -> None:
+    """In a short life it would be a steep slope."""
+    samples = [replace(sample, at_s=sample.at_s / 60) for sample in life()]
+    assert reckon([replace(one, rss_kib=one.rss_kib + 100 * (one.at_s > 2_000)) for one in samples]).grew == ()
 
 
 def test_memory_is_counted_by_checks_too() -> None:
