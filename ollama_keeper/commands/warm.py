@@ -94,6 +94,9 @@ async def _until_all(
         return settled() or all(server.memory.state is not ServerState.WAITING for server in watch.servers)
 
     in_time = await watch.until(answered, timeout_s=min(wait_server_s, timeout_s))
+    if not in_time and watch.nobody_answered():
+        _give_up(watch, outcomes, show)
+        return EXIT_NOBODY
     in_time = await watch.until(settled, timeout_s=max(timeout_s - wait_server_s, 0.0) if not in_time else timeout_s)
     if not in_time:
         _give_up(watch, outcomes, show)
