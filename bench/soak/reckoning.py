@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import linear_regression
+from statistics import fmean, linear_regression
+from typing import TypeVar
+
+T = TypeVar("T")
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
@@ -134,7 +137,8 @@ def memory_slopes(samples: Sequence[Sample]) -> tuple[float, float]:
     days, kib = [sample.at_s / DAY_S for sample in samples], [sample.rss_kib for sample in samples]
     thousands = [sample.checks / 1000 for sample in samples]
     a_day = linear_regression(days, kib).slope
-    if a_day * (days[-1] - days[0]) <= NOISE_KIB or thousands[-1] == thousands[0]:
+    first, last = thirds(kib)
+    if fmean(last) - fmean(first) <= NOISE_KIB or thousands[-1] == thousands[0]:
         return min(a_day / MIB, 0.0), 0.0
     return a_day / MIB, linear_regression(thousands, kib).slope
 
@@ -145,7 +149,7 @@ def lines_an_hour(samples: Sequence[Sample]) -> float:
     return (samples[-1].lines - samples[0].lines) / span_s * HOUR_S if span_s else 0.0
 
 
-def thirds(samples: Sequence[Sample]) -> tuple[Sequence[Sample], Sequence[Sample]]:
+def thirds(samples: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     """The first and the last of three parts; what a mishap holds for a while is in neither floor."""
     size = max(len(samples) // 3, 1)
     return samples[:size], samples[-size:]
