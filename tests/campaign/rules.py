@@ -27,7 +27,7 @@ SHOWN = frozenset({"ready", "degraded"})
 PASSING = frozenset({"queued", "loading", "cold", "unknown"})
 RESIDENCY = frozenset({"model.ready", "model.degraded", "model.lost"})
 LOOK_LAG_S = 20.0
-ON_ITS_WAY_S = 0.001  # an answer of this very instant has not been read yet
+ON_ITS_WAY_S = 0.001  # an answer of this very instant may not have been read yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ class Evidence:
         """When our last good look before a moment ended."""
         index = bisect_right(self.looks, at)
         return self.looks[index - 1] if index else None
+
+    def listed(self, request: Request) -> bool:
+        """Whether the last good look before a request showed its model, with and without one of that very instant."""
+        looks = {self.look_before(request.at - ON_ITS_WAY_S), self.look_before(request.at)}
+        return all(look is not None and self.loaded_at(request.model or "", look) for look in looks)
 
     def loaded_at(self, name: str, at: float) -> bool:
         """Whether the weights of a name were loaded at a moment."""
@@ -202,9 +207,7 @@ def only_allowed(evidence: Evidence) -> Iterable[Breach]:
             yield Breach("only allowed requests", 0.0, told)
     touches = [request for request in ours(evidence.history) if request.path in LOADS]
     for request in keeping_requests(evidence.history):
-        look = evidence.look_before(request.at - ON_ITS_WAY_S)
-        listed = look is not None and evidence.loaded_at(request.model or "", look)
-        if listed and not _after_idle_test(touches, request):
+        if evidence.listed(request) and not _after_idle_test(touches, request):
             yield Breach("only allowed requests", request.at, f"a warm of {request.model}, which a look listed")
 
 
