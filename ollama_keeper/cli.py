@@ -12,26 +12,37 @@ from ollama_keeper.core.units import BadUnit, parse_duration
 
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
+WRONG = "64 wrong command line; 78 wrong configuration."
+LONGEST_SHOWN = 60
+LONGEST_S = 366 * 86_400.0  # as for durations of the configuration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Duration(click.ParamType[float]):
-    """A duration with a unit; seconds."""
+    """A duration with a unit, at least so long; seconds."""
 
     name = "duration"
+
+    def __init__(self, least_s: float = 0.0) -> None:
+        self._least_s = least_s
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds of what was written."""
         if isinstance(value, float):
             return value
         try:
-            return parse_duration(str(value))
+            seconds = parse_duration(str(value))
         except BadUnit:
-            self.fail(f"{value!r} is not a duration; write for example 90s, 5m or 1h30m", param, ctx)
+            self.fail(f"{_short(value)} is not a duration; write for example 90s, 5m or 1h30m", param, ctx)
+        if seconds < self._least_s:
+            self.fail(f"{_short(value)} is too short; write {self._least_s:g}s or more", param, ctx)
+        if seconds > LONGEST_S:
+            self.fail(f"{_short(value)} is longer than a year; write less", param, ctx)
+        return seconds
 
 
-DURATION = Duration()
+DURATION, A_WHILE = Duration(), Duration(least_s=1.0)
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -44,12 +55,12 @@ def cli() -> None:
 
     \b
     Examples:
-      ollama-keeper run qwen3:8b                        keep one model of the Ollama on this machine
-      ollama-keeper run qwen3:8b nomic-embed-text       two, in this order of importance
-      ollama-keeper run --config keeper.yaml            everything from a file
-      ollama-keeper warm qwen3:8b --wait-server 60s     load once, at boot
-      ollama-keeper wait qwen3:8b && ./start-my-app     go on when the model is ready
-      ollama-keeper status                              what is resident, until when
+      ollama-keeper run qwen3:8b                 keep one model of this machine
+      ollama-keeper run qwen3:8b llama3.2:3b     two, in this order of importance
+      ollama-keeper run --config keeper.yaml     everything from a file
+      ollama-keeper warm qwen3:8b                load once, at boot
+      ollama-keeper wait qwen3:8b && ./my-app    go on when the model is ready
+      ollama-keeper status                       what is resident, until when
     """
 
 
@@ -68,16 +79,16 @@ def kept(command: Command) -> Command:
     """The options that say how models are loaded."""
     for option in (
         click.option("--context-length", metavar="N", help="Context to load with: tokens, 'server' or 'adopt'."),
-        click.option("--keep-alive", metavar="TIME", help="-1 to pin (the default), or a lease such as 30m."),
+        click.option("--keep-alive", metavar="DURATION", help="-1 to pin (the default), or a lease such as 30m."),
     ):
         command = option(command)
     return command
 
 
-@cli.command(epilog="Exit codes: 0 stopped by a signal; 70 a fault of ours; 78 the configuration can never work.")
+@cli.command(epilog=f"Exit codes: 0 stopped by a signal; 70 a fault of ours; {WRONG}")
 @configured
 @kept
-@click.option("--interval", metavar="TIME", help="Time between two looks (15s).")
+@click.option("--interval", metavar="DURATION", help="Time between two looks (15s).")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (info).")
 @click.option("--log-format", metavar="FORMAT", help="auto, json or console (auto: JSON unless a terminal).")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, send nothing but looks, and end.")
@@ -102,9 +113,7 @@ def run(models: tuple[str, ...], config: Path | None, dry_run: bool, **flags: st
     sys.exit(command.run(config, models, _dotted(flags), dry_run=dry_run))
 
 
-@cli.command(
-    epilog="Exit codes: 0 all resident; 1 some not; 2 no server answered; 78 the configuration can never work."
-)
+@cli.command(epilog=f"Exit codes: 0 all resident; 1 some not; 2 no server answered; {WRONG}")
 @configured
 @kept
 @click.option("--wait-server", type=DURATION, default="60s", show_default=True, help="Wait so long for the server.")
@@ -122,9 +131,7 @@ def warm(models: tuple[str, ...], config: Path | None, wait_server: float, timeo
     sys.exit(command.warm(config, models, _dotted(flags), wait_server_s=wait_server, timeout_s=timeout))
 
 
-@cli.command(
-    epilog="Exit codes: 0 all ready; 1 not in time; 2 no server answered; 78 the configuration can never work."
-)
+@cli.command(epilog=f"Exit codes: 0 all ready; 1 not in time; 2 no server answered; {WRONG}")
 @configured
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Give up after so long.")
 def wait(models: tuple[str, ...], config: Path | None, timeout: float, **flags: str | None) -> None:
@@ -139,7 +146,7 @@ def wait(models: tuple[str, ...], config: Path | None, timeout: float, **flags: 
     sys.exit(command.wait(config, models, _dotted(flags), timeout_s=timeout))
 
 
-@cli.command(epilog="Exit codes: 0 all required models ready; 1 some not; 2 no server answered.")
+@cli.command(epilog=f"Exit codes: 0 all required models ready; 1 some not; 2 no server answered; {WRONG}")
 @configured
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
 @click.option("--watch", is_flag=True, help="Until Ctrl-C; in a pipe whenever something has changed.")
@@ -158,7 +165,7 @@ def status(models: tuple[str, ...], config: Path | None, as_json: bool, watch: b
 
 
 @cli.command(
-    epilog="Exit codes: 0 all required models have, or would get, their place; 1 some not; 2 no server answered."
+    epilog=f"Exit codes: 0 all required models have or get their place; 1 some not; 2 no server answered; {WRONG}"
 )
 @configured
 @kept
@@ -179,7 +186,7 @@ def plan(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: s
     sys.exit(command.plan(config, models, _dotted(flags), as_json=as_json))
 
 
-@cli.command(epilog="Exit codes: 0 clean; 1 warnings; 2 errors; 78 the configuration can never work.")
+@cli.command(epilog=f"Exit codes: 0 clean; 1 warnings; 2 errors; {WRONG}")
 @configured
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
 def check(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: str | None) -> None:  # noqa: FBT001
@@ -198,10 +205,10 @@ def check(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: 
     sys.exit(command(config, models, _dotted(flags), as_json=as_json))
 
 
-@cli.command(epilog="Exit codes: 0 done; 1 some names are not kept here; 2 no daemon.")
+@cli.command(epilog=f"Exit codes: 0 done; 1 some names are not kept here; 2 no daemon; {WRONG}")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--all", "everything", is_flag=True, help="All models.")
-@click.option("--for", "for_s", type=DURATION, metavar="TIME", help="So long, such as 2h (until resume).")
+@click.option("--for", "for_s", type=A_WHILE, help="So long, such as 2h (until resume).")
 @click.option("--unload", is_flag=True, help="Take them out of memory now; else the pin is lowered to 5m.")
 @click.option("--reason", "note", metavar="TEXT", help="Why; shown by status and in the log.")
 @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
@@ -220,7 +227,7 @@ def pause(models: tuple[str, ...], config: Path | None, **wishes: Any) -> None:
     sys.exit(command.pause(config, models, **wishes))
 
 
-@cli.command(epilog="Exit codes: 0 done; 1 some names are not kept here; 2 no daemon.")
+@cli.command(epilog=f"Exit codes: 0 done; 1 some names are not kept here; 2 no daemon; {WRONG}")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
 def resume(models: tuple[str, ...], config: Path | None) -> None:
@@ -230,7 +237,7 @@ def resume(models: tuple[str, ...], config: Path | None) -> None:
     sys.exit(command.resume(config, models))
 
 
-@cli.command(epilog="Exit codes: 0 given back; 1 some not; 2 no server answered.")
+@cli.command(epilog=f"Exit codes: 0 given back; 1 some not; 2 no server answered; {WRONG}")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--all", "everything", is_flag=True, help="All models of the configuration.")
 @click.option("--unload", is_flag=True, help="Take them out of memory now; else the pin is lowered to 5m.")
@@ -251,7 +258,7 @@ def release(models: tuple[str, ...], config: Path | None, everything: bool, unlo
     sys.exit(command(config, models, everything=everything, unload=unload))
 
 
-@cli.command(epilog="Exit codes: 0 asked; 2 no daemon.")
+@cli.command(epilog=f"Exit codes: 0 asked; 2 no daemon; {WRONG}")
 @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
 def reload(config: Path | None) -> None:
     """Have the running keeper read its configuration anew, as SIGHUP does."""
@@ -262,7 +269,7 @@ def reload(config: Path | None) -> None:
 
 @cli.command(
     "test-alert",
-    epilog="Exit codes: 0 delivered; 1 some refused; 64 no such sink; 78 the configuration can never work.",
+    epilog=f"Exit codes: 0 delivered; 1 some refused; {WRONG}",
 )
 @click.argument("sink", required=False)
 @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file.")
@@ -279,10 +286,8 @@ def test_alert(sink: str | None, config: Path | None) -> None:
     sys.exit(command.test_alert(config, sink))
 
 
-@cli.command(epilog="Exit codes: 0 shown; 1 no history; 78 the configuration can never work.")
-@click.option(
-    "--since", "since_s", type=DURATION, default="24h", show_default=True, metavar="TIME", help="How far back."
-)
+@cli.command(epilog=f"Exit codes: 0 shown; 1 no history; {WRONG}")
+@click.option("--since", "since_s", type=DURATION, default="24h", show_default=True, help="How far back.")
 @click.option("--model", metavar="MODEL", help="Only of this model.")
 @click.option("--server", metavar="NAME", help="Only of this server.")
 @click.option("--json", "as_json", is_flag=True, help="Lines of JSON, as in the log.")
@@ -295,18 +300,16 @@ def events(config: Path | None, **wishes: Any) -> None:
     Examples:
       ollama-keeper events --since 2h
       ollama-keeper events --model qwen3:8b --follow
-      ollama-keeper events --since 720h --json | jq 'select(.event == "model.lost")'
+      ollama-keeper events --json | jq 'select(.event == "model.lost")'
     """
     from ollama_keeper.commands import events as command
 
     sys.exit(command.events(config, **wishes))
 
 
-@cli.command(epilog="Exit codes: 0 told; 1 nothing is recorded of it; 78 the configuration can never work.")
+@cli.command(epilog=f"Exit codes: 0 told; 1 nothing is recorded of it; {WRONG}")
 @click.argument("model")
-@click.option(
-    "--since", "since_s", type=DURATION, default="24h", show_default=True, metavar="TIME", help="How far back."
-)
+@click.option("--since", "since_s", type=DURATION, default="24h", show_default=True, help="How far back.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
 @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
 def explain(model: str, config: Path | None, **wishes: Any) -> None:
@@ -324,7 +327,7 @@ def explain(model: str, config: Path | None, **wishes: Any) -> None:
     sys.exit(command.explain(config, model, **wishes))
 
 
-@cli.command(epilog="Exit codes: 0 shown; 1 nothing is recorded; 78 the configuration can never work.")
+@cli.command(epilog=f"Exit codes: 0 shown; 1 nothing is recorded; {WRONG}")
 @click.argument("model", required=False)
 @click.option("--days", type=click.IntRange(1, 30), default=14, show_default=True, metavar="N", help="How far back.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
@@ -342,7 +345,7 @@ def usage(model: str | None, config: Path | None, **wishes: Any) -> None:
     sys.exit(command.usage(config, model, **wishes))
 
 
-@cli.command(epilog="Exit codes: 0 live; 1 not.")
+@cli.command(epilog=f"Exit codes: 0 live; 1 not; {WRONG}")
 @click.option(
     "--url",
     metavar="URL",
@@ -361,7 +364,7 @@ def healthcheck(url: str | None) -> None:
 
 
 @cli.command(epilog="Exit codes: 0 over, or stopped; 70 a fault of ours.")
-@click.option("--for", "seconds", type=DURATION, metavar="TIME", help="How long (until Ctrl-C; in a pipe 60s).")
+@click.option("--for", "seconds", type=A_WHILE, help="How long (until Ctrl-C; in a pipe 60s).")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same mishaps again.")
 @click.option("--json", "as_json", is_flag=True, help="Lines of JSON, also on a terminal.")
 def demo(seconds: float | None, seed: int | None, as_json: bool) -> None:  # noqa: FBT001
@@ -393,7 +396,7 @@ def demo(seconds: float | None, seed: int | None, as_json: bool) -> None:  # noq
     "--max-loaded", type=click.IntRange(min=0), default=0, metavar="N", help="OLLAMA_MAX_LOADED_MODELS (0: 3)."
 )
 @click.option("--memory", metavar="SIZE", help="GPU memory, such as 24GiB.")
-@click.option("--load-time", type=DURATION, metavar="TIME", help="Time that every load takes.")
+@click.option("--load-time", type=DURATION, help="Time that every load takes.")
 def simulate(listen: str, catalogue: Path | None, **settings: Any) -> None:
     """Play an Ollama server without models or a GPU, to try the keeper and your clients on.
 
@@ -470,7 +473,7 @@ def completion(shell: str) -> None:
     \b
     Examples:
       eval "$(ollama-keeper completion bash)"
-      ollama-keeper completion fish > ~/.config/fish/completions/ollama-keeper.fish
+      ollama-keeper completion fish >~/.config/fish/completions/ollama-keeper.fish
     """
     from click.shell_completion import get_completion_class
 
@@ -493,6 +496,12 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _short(value: object) -> str:
+    """What was written, cut where it is long."""
+    text = str(value)
+    return repr(text) if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}…"
 
 
 def _dotted(flags: dict[str, str | None]) -> dict[str, object]:

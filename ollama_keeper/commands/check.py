@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from ollama_keeper.commands.once import watching
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
+from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.core.checkup import Finding, Severity, checkup
@@ -36,8 +36,8 @@ def check(path: Path | None, models: Sequence[str], flags: Mapping[str, object],
     try:
         config = configuration(path, models, flags)
         found = asyncio.run(_found(config))
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     click.echo(_document(found) if as_json else _text(config, found))
     if any(finding.severity is Severity.ERROR for finding in found):
         return EXIT_ERRORS

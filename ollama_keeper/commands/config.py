@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from ollama_keeper.commands.start import (
-    EXIT_CONFIG,
     EXIT_NOBODY,
     EXIT_OK,
     EXIT_SOME_NOT,
@@ -30,8 +29,8 @@ def show(path: Path | None, models: Sequence[str], flags: Mapping[str, object]) 
     """Prints the configuration in effect."""
     try:
         config = configuration(path, models, flags, models_required=False)
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     click.echo(shown(config), nl=False)
     return EXIT_OK
 
@@ -48,8 +47,8 @@ def init(output: Path | None, url: str | None, *, force: bool) -> int:
         flags = {"ollama": url} if url else {}
         (server,) = configuration(None, (), flags, models_required=False).servers[:1]
         text = asyncio.run(_initial(server))
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     except OllamaError as error:
         click.echo(
             f"ollama-keeper: {error}\nTry: {error.hint or 'start Ollama, or name it with --ollama URL'}", err=True

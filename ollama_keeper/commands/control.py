@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
+from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unusable, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.core.units import show_duration
 from ollama_keeper.web.asking import NoDaemon, Said, ask
@@ -17,8 +17,8 @@ def pause(
 ) -> int:
     """Leaves models alone; see `ollama-keeper pause --help`."""
     if not models and not everything:
-        click.echo("ollama-keeper: name the models to pause, or write --all", err=True)
-        return EXIT_SOME_NOT
+        click.echo("ollama-keeper: MODEL is missing; name the models to pause, or write --all", err=True)
+        return EXIT_USAGE
     body: dict[str, object] = {"models": list(models), "by": _me(), "for_s": for_s, "note": note, "unload": unload}
     until = f"for {show_duration(for_s)}" if for_s else "until ollama-keeper resume"
     return _command(path, "pause", body, f"paused {until}")
@@ -37,8 +37,8 @@ def reload(path: Path | None) -> int:
 def _command(path: Path | None, command: str, body: dict[str, object], done: str) -> int:
     try:
         control = configuration(path, (), {}, models_required=False).web.socket
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     if control is None:
         click.echo("ollama-keeper: web.socket is off, so no command can be given", err=True)
         return EXIT_NOBODY

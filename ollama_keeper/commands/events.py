@@ -8,7 +8,7 @@ import click
 
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.commands.past import NoHistory, history, meant
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
+from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
 from ollama_keeper.report.console import console_line
 from ollama_keeper.report.plain import json_line, stamp
 from ollama_keeper.store import Entry, Past
@@ -23,8 +23,8 @@ def events(
     try:
         with history(path) as (_, past):
             return _show(past, since_s, model, server, as_json=as_json, follow=follow)
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     except NoHistory:
         return EXIT_SOME_NOT
     except (KeyboardInterrupt, BrokenPipeError):  # how --follow ends

@@ -14,7 +14,7 @@ import click
 
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.commands.past import NoHistory, history, meant
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
+from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
 from ollama_keeper.config import Config
 from ollama_keeper.core.record import replace
 from ollama_keeper.core.timeline import Availability, Span, counted, share_of, timeline
@@ -56,8 +56,8 @@ def explain(path: Path | None, model: str, *, since_s: float, as_json: bool) -> 
         with history(path) as (config, past):
             stories = _stories(config, past, model, since_s)
             known = list(dict.fromkeys(name for _, name in past.known()))
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     except NoHistory:
         return EXIT_SOME_NOT
     if not stories:

@@ -14,15 +14,17 @@ TIMEOUT_S = 2.5
 LAST_PORT = 65_535
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - listened on, not asked
 
-EXIT_LIVE, EXIT_NOT = 0, 1
+EXIT_LIVE, EXIT_NOT, EXIT_USAGE, EXIT_CONFIG = 0, 1, 64, 78
 
 
 def healthcheck(url: str | None) -> int:
-    """Asks, prints one line, and gives 0 or 1."""
-    asked = (url or os.environ.get(VARIABLE) or DEFAULT).strip().removeprefix("http://").rstrip("/")
+    """Asks, prints one line, and gives 0 or 1; 64 or 78 where there is no address to ask at."""
+    written = os.environ.get(VARIABLE, "") if url is None else url
+    written = written.strip() or (DEFAULT if url is None else "")
+    asked = written.removeprefix("http://").rstrip("/")
     host, _, port = asked.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) <= LAST_PORT):
-        return _not_live(asked, "not HOST:PORT")
+    if not (host and port.isascii() and port.isdigit() and int(port) <= LAST_PORT) or "@" in asked:
+        return _no_address(written, given=url is not None)
     try:
         answer = _answer(host.strip("[]"), int(port))
     except OSError as error:
@@ -43,6 +45,17 @@ def _answer(host: str, port: int) -> bytes:
             f"GET /livez HTTP/1.1\r\nHost: {named}:{port}\r\nConnection: close\r\n\r\n".encode("ascii", "replace")
         )
         return connection.recv(64)
+
+
+def _no_address(written: str, *, given: bool) -> int:
+    """What is wrong with an address, and what to write; a password in it is not shown."""
+    shown = "what is written" if "@" in written else repr(written[:60])
+    where = "--url" if given else VARIABLE
+    hint = f"write HOST:PORT, such as {DEFAULT}"
+    if written == "off":
+        hint = "nothing is listened on, so nothing can be asked; name an address there, or do without a health check"
+    sys.stderr.write(f"ollama-keeper: {where}: {shown} is not HOST:PORT; {hint}\n")
+    return EXIT_USAGE if given else EXIT_CONFIG
 
 
 def _not_live(asked: str, why: str) -> int:

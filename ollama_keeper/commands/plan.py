@@ -10,7 +10,6 @@ import click
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.plan_text import document, text
 from ollama_keeper.commands.start import (
-    EXIT_CONFIG,
     EXIT_NOBODY,
     EXIT_OK,
     EXIT_SOME_NOT,
@@ -30,8 +29,8 @@ def plan(path: Path | None, models: Sequence[str], flags: Mapping[str, object], 
     """Shows what would be done; see `ollama-keeper plan --help`."""
     try:
         return asyncio.run(_plan(configuration(path, models, flags), as_json=as_json))
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
 
 
 async def _plan(config: Config, *, as_json: bool) -> int:

@@ -8,7 +8,7 @@ import click
 
 from ollama_keeper.commands.control import asked_daemon
 from ollama_keeper.commands.once import Watch, watching
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
+from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unusable, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.core.facts import Paused
 from ollama_keeper.core.memory import ModelMemory
@@ -27,12 +27,12 @@ CHECK_EVERY_S = 1.0
 def release(path: Path | None, models: Sequence[str], *, everything: bool, unload: bool) -> int:
     """Gives models back; see `ollama-keeper release --help`."""
     if not models and not everything:
-        click.echo("ollama-keeper: name the models to release, or write --all", err=True)
-        return EXIT_SOME_NOT
+        click.echo("ollama-keeper: MODEL is missing; name the models to release, or write --all", err=True)
+        return EXIT_USAGE
     try:
         config = configuration(path, (), {})
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     unknown = [name for name in models if not any(_means(name, model) for model in _configured(config))]
     for name in unknown:
         click.echo(f"ollama-keeper: {name} is not in the configuration", err=True)

@@ -1,12 +1,19 @@
 """`simulate`: plays an Ollama server."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE
+from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE
 from ollama_keeper.core.units import BadUnit, parse_size
+
+A_VERSION = re.compile(r"v?\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]+)?")
+
+
+class Unplayable(Exception):
+    """A flag says what cannot be played; the text names the flag, and what is accepted."""
 
 
 def simulate(
@@ -25,27 +32,48 @@ def simulate(
     from ollama_keeper.simulator.versions import Version
 
     try:
+        vram = _memory(memory)
+        _check_version(version)
         models = load_catalogue(catalogue) if catalogue else default_models()
-        vram = parse_size(memory) if memory else 0
-    except (BadUnit, BadCatalogue) as error:
+    except Unplayable as error:
         click.echo(f"ollama-keeper: {error}", err=True)
         return EXIT_USAGE
+    except BadCatalogue as error:
+        click.echo(f"ollama-keeper: {error}", err=True)
+        return EXIT_CONFIG
     if load_time is not None:
         models = tuple(replace(model, load_s=load_time) for model in models)
     settings = Settings(version=Version(version), max_loaded_models=max_loaded, gpus=bool(vram), vram=vram)
     try:
         serve(listen, models, settings, announce=lambda address: _say(address, [model.name for model in models]))
     except ValueError as error:
-        click.echo(f"ollama-keeper: --listen: {error}", err=True)
+        click.echo(f"ollama-keeper: --listen: {error}; write for example 127.0.0.1:11999", err=True)
         return EXIT_USAGE
     except OSError as error:
-        click.echo(
-            f"ollama-keeper: cannot listen on {listen}: {error.strerror}; choose another with --listen", err=True
-        )
+        click.echo(f"ollama-keeper: --listen: {listen} cannot be listened on: {_why(error)}; choose another", err=True)
         return EXIT_SOME_NOT
     except KeyboardInterrupt:
         return EXIT_OK
     return EXIT_OK
+
+
+def _memory(written: str | None) -> int:
+    """Bytes of `--memory`; none where it is not given."""
+    try:
+        return parse_size(written) if written is not None else 0
+    except BadUnit:
+        msg = f"--memory: {written!r} is not a size; write for example 24GiB or 24GB"
+        raise Unplayable(msg) from None
+
+
+def _check_version(written: str) -> None:
+    if not A_VERSION.fullmatch(written):
+        msg = f"--version: {written!r} is not a version; write for example 0.33.0 or 0.32.4-rc1"
+        raise Unplayable(msg)
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _say(address: str, models: list[str]) -> None:

@@ -9,6 +9,7 @@ import click
 
 from ollama_keeper.config import Config, load
 from ollama_keeper.config import Server as ServerConfig
+from ollama_keeper.config.layer import COMMAND_LINE
 from ollama_keeper.errors import ConfigError
 from ollama_keeper.ollama.client import OllamaClient
 
@@ -21,7 +22,15 @@ EXIT_CONFIG = 78
 
 
 class Unusable(Exception):
-    """The configuration can never work; its mistakes have been printed."""
+    """The configuration can never work; its mistakes have been printed.
+
+    Attributes:
+        code: of the exit: 64 where all that is wrong stands on the command line, 78 where a file or variable is wrong.
+    """
+
+    def __init__(self, error: ConfigError) -> None:
+        super().__init__(str(error))
+        self.code = EXIT_USAGE if all(one.source == COMMAND_LINE for one in error.mistakes) else EXIT_CONFIG
 
 
 def configuration(
@@ -36,7 +45,7 @@ def configuration(
         return load(path=path, models=models, flags=flags, environ=os.environ, models_required=models_required)
     except ConfigError as error:
         complain(error)
-        raise Unusable from error
+        raise Unusable(error) from error
 
 
 def clients(config: Config) -> dict[str, OllamaClient]:
@@ -49,7 +58,7 @@ def clients(config: Config) -> dict[str, OllamaClient]:
         return {server.address.name: client(server) for server in config.servers}
     except ConfigError as error:
         complain(error)
-        raise Unusable from error
+        raise Unusable(error) from error
 
 
 def client(server: ServerConfig) -> OllamaClient:

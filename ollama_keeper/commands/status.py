@@ -1,17 +1,17 @@
-"""`status`: what is resident, straight from the servers."""
+"""`status`: what the daemon knows of its models; where none answers, what is resident, straight from the servers."""
 
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
+from ollama_keeper.commands.asked import Answer, about, asked, can_be_asked
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.start import (
-    EXIT_CONFIG,
     EXIT_NOBODY,
     EXIT_OK,
     EXIT_SOME_NOT,
@@ -19,14 +19,45 @@ from ollama_keeper.commands.start import (
     configuration,
     interactive,
 )
+from ollama_keeper.commands.status_table import SILENT, table
 from ollama_keeper.config import Config
-from ollama_keeper.core.reasons import ServerState, State
-from ollama_keeper.core.units import show_duration, show_size
+from ollama_keeper.core.names import means
+from ollama_keeper.core.reasons import Reason, ServerState, State
 from ollama_keeper.core.view import GUEST, READYZ, ModelRow, Status, document, snapshot
 from ollama_keeper.store import open_store
 
 ANSWER_WITHIN_S = 5.0
 EVERY_S = 1.0
+NOBODY_KEEPS = "no ollama-keeper answers: what is shown is what Ollama itself has, as of now"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for.
+
+    Attributes:
+        models: those alone; all where empty.
+        named: the servers were named, so that a daemon with other servers is not meant.
+    """
+
+    config: Config
+    models: tuple[str, ...]
+    named: bool
+    as_json: bool
+
+    def of_daemon(self) -> Status | None:
+        """What the daemon knows of it; None where none answers, or it keeps none of it."""
+        answer = asked(self.config.web)
+        if answer is not None and self.named:
+            answer = about(answer, self.config)
+        return None if answer is None else self._chosen(answer)
+
+    def _chosen(self, answer: Answer) -> Status | None:
+        if not self.models:
+            return answer.status
+        rows = tuple(row for row in answer.status.models if any(means(name, row.model) for name in self.models))
+        found = all(any(means(name, row.model) for row in rows) for name in self.models)
+        return replace(answer.status, models=rows) if found else None
 
 
 def status(
@@ -35,25 +66,41 @@ def status(
     """Shows the models; see `ollama-keeper status --help`."""
     try:
         config = configuration(path, models, flags, models_required=False)
-        return asyncio.run(_again(config, as_json=as_json) if again else _status(config, as_json=as_json))
-    except Unusable:
-        return EXIT_CONFIG
+        question = Question(config, tuple(models), named=path is not None or "ollama" in flags, as_json=as_json)
+        return asyncio.run(_again(question) if again else _once(question))
+    except Unusable as unusable:
+        return unusable.code
     except KeyboardInterrupt:  # how --watch ends
         return EXIT_OK
 
 
-async def _again(config: Config, *, as_json: bool) -> int:
+async def _once(question: Question) -> int:
+    shown = question.of_daemon()
+    live = shown is not None
+    if shown is None:
+        async with _looking(question) as watch:
+            await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
+            shown = _seen(watch)
+    click.echo(json.dumps(document(shown), indent=2, ensure_ascii=False) if question.as_json else _text(shown, live))
+    return _code(shown)
+
+
+async def _again(question: Question) -> int:
     """Shows the models until it is interrupted: on a terminal in place, in a pipe whenever something has changed."""
-    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
-    async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
-        with _screen() as show:
-            while True:
-                await watch.until(lambda: False, timeout_s=EVERY_S)
-                shown = seen_once(snapshot((server.memory for server in watch.servers), watch.clock.now()))
-                if as_json:
-                    show(json.dumps(document(shown), ensure_ascii=False), _timeless(shown))
-                else:
-                    show(table := _table(watch, shown.models), table)
+    with _screen() as screen:
+
+        def show(shown: Status, live: bool) -> None:  # noqa: FBT001
+            text = json.dumps(document(shown), ensure_ascii=False) if question.as_json else _text(shown, live)
+            screen(text, (_timeless(shown), live))
+
+        while True:
+            while (shown := await asyncio.to_thread(question.of_daemon)) is not None:
+                show(shown, True)
+                await asyncio.sleep(EVERY_S)
+            async with _looking(question) as watch:
+                for _ in range(LOOKS):
+                    await watch.until(lambda: False, timeout_s=EVERY_S)
+                    show(_seen(watch), False)
 
 
 @contextmanager
@@ -74,83 +121,3 @@ def _screen() -> Iterator[Callable[[str, object], None]]:
             click.echo(text)
 
     yield show
-
-
-async def _status(config: Config, *, as_json: bool) -> int:
-    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
-    async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
-        await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
-        shown = seen_once(snapshot((server.memory for server in watch.servers), watch.clock.now()))
-        text = json.dumps(document(shown), indent=2, ensure_ascii=False)
-        click.echo(text if as_json else _table(watch, shown.models))
-        return _code(watch, shown.models)
-
-
-def seen_once(status: Status) -> Status:
-    """The same as seen by one look: who looks once loads nothing, foresees nothing, and does not know since when."""
-    servers = tuple(replace(row, since=None) for row in status.servers)
-    return replace(status, servers=servers, models=tuple(_seen_once(row) for row in status.models))
-
-
-def _timeless(status: Status) -> Status:
-    """The same without the moments of its looks."""
-    return replace(status, at="", servers=tuple(replace(row, looked=None) for row in status.servers))
-
-
-def _seen_once(row: ModelRow) -> ModelRow:
-    row = replace(row, since=None, next=None, next_s=None)
-    return replace(row, state=State.COLD.value, reason=None) if row.state == State.QUEUED.value else row
-
-
-def _code(watch: Watch, rows: Sequence[ModelRow]) -> int:
-    if watch.nobody_answered():
-        return EXIT_NOBODY
-    unready = (row.required and READYZ[State(row.state)] is False for row in rows if row.state != GUEST)
-    return EXIT_SOME_NOT if any(unready) else EXIT_OK
-
-
-def _table(watch: Watch, rows: Sequence[ModelRow]) -> str:
-    """A table for people: columns as wide as needed, silent servers named below."""
-    lines = []
-    if rows:
-        several = len(watch.servers) > 1
-        cells = [_HEAD, *(_cells(row) for row in rows)]
-        cells = [line if several else line[1:] for line in cells]
-        widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-        lines = [
-            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
-        ]
-    for server in watch.servers:
-        memory = server.memory
-        if memory.state is ServerState.WAITING:
-            why = memory.failure.value if memory.failure else "silent"
-            lines.append(f"{memory.server}: no answer ({why}); is Ollama running there?")
-        elif not any(row.server == memory.server for row in rows):
-            lines.append(f"{memory.server}: Ollama {memory.version}, nothing resident")
-    return "\n".join(lines)
-
-
-_HEAD = ("SERVER", "MODEL", "STATE", "UNTIL", "CONTEXT", "GPU", "SIZE")
-
-
-def _cells(row: ModelRow) -> tuple[str, ...]:
-    state = f"{row.state} ({row.reason})" if row.reason else row.state
-    return (row.server, row.model, state, _until(row), _known(row.context_length), _gpu(row), _size(row))
-
-
-def _until(row: ModelRow) -> str:
-    if row.remaining_s is None:
-        return row.until or "-"
-    return show_duration(row.remaining_s) if row.remaining_s > 0 else "stopping"
-
-
-def _known(value: object) -> str:
-    return "-" if value is None else str(value)
-
-
-def _gpu(row: ModelRow) -> str:
-    return "-" if row.gpu_fraction is None else f"{row.gpu_fraction:.0%}"
-
-
-def _size(row: ModelRow) -> str:
-    return "-" if row.size_bytes is None else show_size(row.size_bytes)

@@ -40,8 +40,8 @@ def test_alert(path: Path | None, name: str | None) -> int:
     try:
         config = configuration(path, (), {}, models_required=False)
         check_sinks(config)
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     except ConfigError as error:
         complain(error)
         return EXIT_CONFIG

@@ -12,7 +12,7 @@ import click
 
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.commands.past import NoHistory, history, meant
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
+from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
 from ollama_keeper.core.advice import Advice, Hour, advice
 from ollama_keeper.report.plain import stamp
 from ollama_keeper.store import Past
@@ -37,8 +37,8 @@ def usage(path: Path | None, model: str | None, *, days: int, as_json: bool) -> 
     try:
         with history(path) as (_, past):
             recorded = _recorded(past, days)
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     except NoHistory:
         return EXIT_SOME_NOT
     names = None if model is None else meant(model, [hour.model for hour in recorded.hours])

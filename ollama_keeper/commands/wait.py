@@ -7,7 +7,6 @@ from pathlib import Path
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.progress import Progress, Usual, progress
 from ollama_keeper.commands.start import (
-    EXIT_CONFIG,
     EXIT_NOBODY,
     EXIT_OK,
     EXIT_SOME_NOT,
@@ -29,8 +28,8 @@ def wait(path: Path | None, models: Sequence[str], flags: Mapping[str, object], 
     """Waits for each model; see `ollama-keeper wait --help`."""
     try:
         return asyncio.run(_wait(configuration(path, models, flags), timeout_s))
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
 
 
 async def _wait(config: Config, timeout_s: float) -> int:

@@ -9,7 +9,6 @@ from pathlib import Path
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.progress import Progress, progress, pulled_text, say_pulled
 from ollama_keeper.commands.start import (
-    EXIT_CONFIG,
     EXIT_NOBODY,
     EXIT_OK,
     EXIT_SOME_NOT,
@@ -65,8 +64,8 @@ def warm(
     try:
         config = configuration(path, models, flags)
         return asyncio.run(_warm(config, wait_server_s, timeout_s))
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
 
 
 async def _warm(config: Config, wait_server_s: float, timeout_s: float) -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 from ollama_keeper.config import places
 from ollama_keeper.config.alerting import alert_settings
 from ollama_keeper.config.effective import Config, LogSettings, MetricsSettings, Server, WebSettings
+from ollama_keeper.config.layer import COMMAND_LINE, Place
 from ollama_keeper.config.layer import Path as KeyPath
-from ollama_keeper.config.layer import Place
 from ollama_keeper.config.merged import Merged
 from ollama_keeper.config.servers import find_sites
-from ollama_keeper.config.wanted import Asked, chosen, listed_wishes, mistakes_of, policies
+from ollama_keeper.config.wanted import Asked, chosen, listed_wishes, mistakes_of, policies, short_leases
 from ollama_keeper.errors import Mistake
 
 
@@ -24,6 +24,7 @@ def assembled(
     mistakes.extend(mistakes_of(merged, wishes, sites))
     if asked:
         wishes = chosen(merged, wishes, asked, mistakes)
+        mistakes.extend(short_leases(wishes))
     settings = merged.settings
     servers = tuple(Server(site.address, policies(wishes, site, sites), site.budget) for site in sites.sites)
     log = LogSettings(settings.log.level, settings.log.format)
@@ -45,6 +46,9 @@ def nothing_to_keep(merged: Merged, config: Config, mistakes: Sequence[Mistake])
     """Why no server has a model to keep, unless that follows from the other mistakes."""
     if not config.servers or any("models" in mistake.key + mistake.hint for mistake in mistakes):
         return ()
+    if config.path is None:
+        hint = "name one as for ollama-keeper run qwen3:8b, or begin a file: ollama-keeper config init"
+        return (Place(COMMAND_LINE, "MODEL").mistake("is missing, and there is no configuration file", hint),)
     file = merged.layers.file
     place = file.values.get(("models",), Place(file.source, "models"))
     if merged.settings.models:

@@ -11,6 +11,9 @@ from typing import TypeAlias
 
 from ollama_keeper.errors import Mistake
 
+COMMAND_LINE = "command line"
+"""The source of what flags and arguments say."""
+
 _LONGEST_KEY = 60
 
 Step: TypeAlias = str | int

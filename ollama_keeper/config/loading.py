@@ -7,14 +7,13 @@ from ollama_keeper.config import environment
 from ollama_keeper.config.assembly import assembled, nothing_to_keep
 from ollama_keeper.config.checking import checked
 from ollama_keeper.config.effective import Config
-from ollama_keeper.config.layer import Layer, Layers, Place
+from ollama_keeper.config.layer import COMMAND_LINE, Layer, Layers, Place
 from ollama_keeper.config.layer import Path as KeyPath
 from ollama_keeper.config.merged import Merged
 from ollama_keeper.config.places import MAX_BYTES, system_file, user_file
 from ollama_keeper.config.wanted import Asked
 from ollama_keeper.errors import ConfigError, Mistake
 
-COMMAND_LINE = "command line"
 _SOURCES = (COMMAND_LINE, environment.SOURCE)
 
 

@@ -58,6 +58,13 @@ def chosen(merged: Merged, listed: Sequence[Wish], asked: Sequence[Asked], mista
     return tuple(wish for same in wishes.values() for wish in same)
 
 
+def short_leases(wishes: Sequence[Wish]) -> Iterator[Mistake]:
+    """Of models that the file does not describe, flags and defaults that do not go together."""
+    for wish in wishes:
+        if not wish.at:
+            yield from _lease_mistakes(wish)
+
+
 def mistakes_of(merged: Merged, listed: Sequence[Wish], sites: Sites) -> Iterator[Mistake]:
     """Entries that do not go together, with each other, with the servers, or in themselves."""
     for wish in listed:

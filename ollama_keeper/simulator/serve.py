@@ -13,6 +13,7 @@ from ollama_keeper.simulator.simulator import Simulator
 from ollama_keeper.simulator.state import Settings, StoredModel
 
 BACKLOG = 2048
+LAST_PORT = 65_535
 IDLE_S = 86_400  # Ollama closes no connection that is only idle
 
 
@@ -70,7 +71,7 @@ def open_socket(listen: str) -> socket.socket:
         ValueError: `listen` is no address.
     """
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit():
+    if not colon or not (port.isascii() and port.isdigit() and int(port) <= LAST_PORT):
         msg = f"{listen!r} is not HOST:PORT"
         raise ValueError(msg)
     bare = host.strip("[]") or "127.0.0.1"

@@ -64,6 +64,8 @@ def test_help_imports_nothing_heavy(world: World, command: tuple[str, ...]) -> N
         pytest.param(("run", QWEN, "--forever"), id="no such option"),
         pytest.param(("wait", QWEN, "--timeout", "soon"), id="not a duration"),
         pytest.param(("run", "--config"), id="an option without its value"),
+        pytest.param(("demo", "--for", "0s"), id="no time at all"),
+        pytest.param(("usage", "--days", "many"), id="not a number"),
     ],
 )
 def test_a_wrong_command_line_ends_with_64(world: World, arguments: tuple[str, ...]) -> None:
@@ -71,6 +73,43 @@ def test_a_wrong_command_line_ends_with_64(world: World, arguments: tuple[str, .
     assert done.code == 64
     assert done.out == ""
     assert "Error: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(("run", QWEN, "--interval", "15"), "--interval: '15' has no unit; write 15s", id="no unit"),
+        pytest.param(("run", QWEN, "--keep-alive", "forever"), "--keep-alive: 'forever' is not a", id="keep_alive"),
+        pytest.param(("warm", QWEN, "--keep-alive", "1s"), "--keep-alive: 1s is less than two", id="too short a lease"),
+        pytest.param(("run", QWEN, "--log-level", "loud"), "write debug, info, warning or error", id="no such level"),
+        pytest.param(("plan", QWEN, "--context-length", "many"), "--context-length: 'many'", id="no context"),
+        pytest.param(("check", QWEN, "--ollama", "not-a-url"), "write http://not-a-url", id="no URL"),
+        pytest.param(("config", "init", "--ollama", "x"), "--ollama: 'x' is not the URL", id="no URL for config init"),
+        pytest.param(("wait", ""), "MODEL: '' is not a model name", id="an empty name"),
+        pytest.param(("wait",), "MODEL: is missing", id="no name, and no file"),
+        pytest.param(("pause",), "MODEL is missing", id="pause whom"),
+        pytest.param(("release",), "MODEL is missing", id="release whom"),
+        pytest.param(("healthcheck", "--url", "foo"), "--url: 'foo' is not HOST:PORT", id="no address"),
+        pytest.param(("simulate", "--memory", "lots"), "--memory: 'lots' is not a size; write", id="no size"),
+        pytest.param(("simulate", "--listen", "foo"), "--listen: 'foo' is not HOST:PORT", id="nowhere to listen"),
+        pytest.param(("simulate", "--version", "new"), "--version: 'new' is not a version; write", id="no version"),
+    ],
+)
+def test_what_is_wrong_in_a_flag_or_argument_ends_with_64_and_names_it(
+    world: World, arguments: tuple[str, ...], told: str
+) -> None:
+    done = world.do(*arguments)
+    assert done.code == 64
+    assert done.out == ""
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_what_is_wrong_in_a_variable_ends_with_78_also_beside_a_wrong_flag(world: World) -> None:
+    done = world.do("run", QWEN, "--interval", "15", OLLAMA_KEEPER_PING_EVERY="soon")
+    assert done.code == 78
+    assert "--interval: '15'" in done.err
+    assert "OLLAMA_KEEPER_PING_EVERY: 'soon'" in done.err
 
 
 @pytest.mark.parametrize("command", ["run", "warm", "wait"])

@@ -40,7 +40,7 @@ def test_a_model_is_all_that_is_needed() -> None:
 
 
 def test_without_a_model_there_is_nothing_to_do() -> None:
-    assert refused(None) == ["models: names no model"]
+    assert refused(None) == ["MODEL: is missing, and there is no configuration file"]
 
 
 def test_a_command_may_do_without_models() -> None:
@@ -49,6 +49,15 @@ def test_a_command_may_do_without_models() -> None:
 
 def test_a_model_named_twice_on_the_command_line_is_kept_once() -> None:
     assert names(load(path=None, models=["qwen3", "a", "qwen3:latest"], environ=NOWHERE)) == ["qwen3", "a"]
+
+
+def test_a_lease_on_the_command_line_is_held_against_the_interval_like_one_of_the_file() -> None:
+    short = ["--keep-alive: 20s is less than two intervals of 15s"]
+    assert refused(None, models=["a", "b"], flags={"keep_alive": "20s"}) == short
+    assert refused(None, models=["a"], flags={"keep_alive": "1m", "interval": "31s"}) == [
+        "--keep-alive: 1m is less than two intervals of 31s"
+    ]
+    assert load(path=None, models=["a"], flags={"keep_alive": "30s"}, environ=NOWHERE).servers[0].policies
 
 
 def test_a_model_in_the_cloud_is_refused_later_by_name() -> None:

@@ -56,7 +56,27 @@ def test_any_other_answer_is_not_live(
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("address", ["off", "keeper", "127.0.0.1:99999", "127.0.0.1:-1", "https://keeper:x", ":"])
-def test_what_is_no_address_is_told_so(capsys: pytest.CaptureFixture[str], address: str) -> None:
-    assert healthcheck(address) == 1
-    assert capsys.readouterr().err.endswith("not HOST:PORT\n")
+@pytest.mark.parametrize("address", ["off", "keeper", "127.0.0.1:99999", "127.0.0.1:-1", "https://keeper:x", ":", ":1"])
+def test_what_is_no_address_is_wrong_where_it_was_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    assert healthcheck(address) == 64
+    assert capsys.readouterr().err.startswith(f"ollama-keeper: --url: {address!r} is not HOST:PORT; ")
+    monkeypatch.setenv("OLLAMA_KEEPER_WEB__LISTEN", address)
+    assert healthcheck(None) == 78
+    assert capsys.readouterr().err.startswith("ollama-keeper: OLLAMA_KEEPER_WEB__LISTEN: ")
+
+
+def test_an_empty_url_is_wrong_and_an_empty_variable_is_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert healthcheck("") == 64
+    assert "--url: '' is not HOST:PORT" in capsys.readouterr().err
+    monkeypatch.setenv("OLLAMA_KEEPER_WEB__LISTEN", " ")
+    assert healthcheck(None) in {0, 1}
+    assert "HOST:PORT" not in capsys.readouterr().err
+
+
+def test_a_password_in_an_address_is_neither_taken_nor_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert healthcheck("http://me:hush@127.0.0.1:11480") == 64
+    assert "hush" not in capsys.readouterr().err
