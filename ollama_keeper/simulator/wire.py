@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ollama_keeper.simulator.listing import Listed
 from ollama_keeper.simulator.state import SECOND, Kind, StoredModel
@@ -164,6 +165,7 @@ def _text(value: object) -> str:
             return json.dumps(value)
 
 
+@lru_cache(maxsize=4096)  # keys and names come again with each answer
 def _string(text: str) -> str:
     quoted = json.dumps(text, ensure_ascii=False)
     for character, escape in _ESCAPES.items():

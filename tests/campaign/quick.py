@@ -1,7 +1,7 @@
 """What lets a day pass in about a second: a loop that tells the wall clock cheaply, and looks that cost no exchange."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ollama_keeper.core.address import Address
@@ -43,6 +43,7 @@ class QuickLoop(VirtualLoop):
 
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock forward or back."""
+        self._start += timedelta(seconds=seconds)
         self._wall.shift(seconds)
 
 
@@ -96,8 +97,9 @@ class QuickClient(OllamaClient):
     def _state(self) -> tuple[Any, ...] | None:
         """What an answer depends on; None where it depends on more."""
         sim, link = self._sim, self._network.link()
-        troubled = link.refused or link.swallowed or link.delay_s or sim.faults.active or sim.token
-        if sim.presence is not Presence.UP or troubled or blocked(sim.state):
+        troubled = link.refused or link.swallowed or link.delay_s or sim.token
+        faulty = any(fault.meets(PS) for fault in sim.faults.active)
+        if sim.presence is not Presence.UP or troubled or faulty or blocked(sim.state):
             return None
         if any(runner.expires_at is None for runner in sim.state.runners):  # the date slides
             return None
