@@ -12,11 +12,12 @@ from typing import Any
 
 from ollama_keeper.core.facts import Listed
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.memory import ModelMemory, Pause, ServerMemory
 from ollama_keeper.core.outlook import outlook
 from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.pulls import fraction
 from ollama_keeper.core.reasons import ServerState, State
+from ollama_keeper.core.release import owed
 from ollama_keeper.core.states import resident, state_of
 
 VERSION = 1
@@ -65,6 +66,9 @@ class ModelRow:
         next, next_s: what the keeper does next by itself, and in how many seconds; None where that is not known.
         warm_day, warm_month: share of the time it was wanted in which it was warm, of 24 hours and of 30 days; None
             where that is not recorded.
+        paused_by, paused_until, paused_note: who asked that it be left alone, until when (None: until it is resumed),
+            and why; None where it is not paused.
+        owed: it is not to be kept, and the keeper has still to give it back.
     """
 
     server: str
@@ -85,6 +89,10 @@ class ModelRow:
     pulled_fraction: float | None = None
     warm_day: float | None = None
     warm_month: float | None = None
+    paused_by: str | None = None
+    paused_until: str | None = None
+    paused_note: str | None = None
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,7 @@ def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRo
     """One wanted model."""
     state, reason = state_of(model, memory, now)
     coming = outlook(model, memory, now)
+    pause = model.pause if state is State.PAUSED else None
     return ModelRow(
         memory.server,
         model.model,
@@ -146,10 +155,12 @@ def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRo
         reason.value if reason else None,
         resident=resident(model),
         required=model.policy.required,
-        since=written(since(model, memory, state).wall),
+        since=written(pause.since if pause else since(model, memory, state).wall),
         next=coming.step.value if coming else None,
         next_s=round(coming.in_s, 1) if coming and coming.in_s is not None else None,
         pulled_fraction=None if (pulled := fraction(model)) is None else round(pulled, 3),
+        owed=owed(model, memory, now),
+        **_paused(pause),
         **_listed(model.listed, memory, now),
     )
 
@@ -177,6 +188,13 @@ def _guest_rows(memory: ServerMemory, now: Instant) -> Iterable[ModelRow]:
         appeared = written(guest.appeared.wall)
         name = guest.listed.text
         yield ModelRow(memory.server, name, GUEST, None, resident=True, required=False, since=appeared, **row)
+
+
+def _paused(pause: Pause | None) -> dict[str, Any]:
+    if pause is None:
+        return {}
+    until = written(pause.until) if pause.until else None
+    return {"paused_by": pause.by, "paused_until": until, "paused_note": pause.note}
 
 
 def _listed(listed: Listed | None, memory: ServerMemory, now: Instant) -> dict[str, Any]:

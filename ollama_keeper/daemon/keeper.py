@@ -22,12 +22,15 @@ from ollama_keeper.core.changes import (
 from ollama_keeper.core.counts import Timing
 from ollama_keeper.core.facts import Hurried, Paused, Resumed
 from ollama_keeper.core.names import is_name, parse_name
+from ollama_keeper.core.reasons import State
+from ollama_keeper.core.view import VERSION, Status, model_row, server_row, written
 from ollama_keeper.daemon.fleet import Fleet, wanted
 from ollama_keeper.daemon.parts import Companion, Page, Parts, owned
 from ollama_keeper.daemon.pulse import Pulse
 from ollama_keeper.errors import ConfigError, Mistake
 from ollama_keeper.server import Server
 
+UNDER_WAY = frozenset({State.READY, State.DEGRADED, State.LOADING, State.QUEUED})
 PAGES_WAIT_S = 1.0  # for the first answer of a server; who connects meanwhile is queued by the kernel
 
 
@@ -98,6 +101,14 @@ class Daemon:
         names, unknown = self._named(models)
         self._fleet.tell(Hurried(names))
         return Named(names, unknown)
+
+    def held(self, models: Sequence[str]) -> Status:
+        """Those of the models that stay absent all the same, such as a paused one, as they are now."""
+        now = self._parts.clock.now()
+        known = [(model, server.memory) for server in self.servers for model in server.memory.models]
+        rows = (model_row(model, memory, now) for model, memory in known if model.model in models)
+        held = tuple(row for row in rows if row.state not in UNDER_WAY)
+        return Status(VERSION, written(now.wall), tuple(server_row(server.memory) for server in self.servers), held)
 
     def _named(self, models: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The models that are meant, as the operator wrote them in the configuration, and the names that mean none."""

@@ -121,6 +121,11 @@ def web_app(
     return Guard(inner, hosts, gate)
 
 
+def status_route(memories: Memories, now: Now, shares: SharesOf | None = None) -> Route:
+    """`/status` alone, for another app."""
+    return Route("/status", Routes(memories, now, shares).status)
+
+
 def _rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 5)
 

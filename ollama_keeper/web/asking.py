@@ -1,4 +1,4 @@
-"""Asks a running daemon over its unix socket, or its loopback listener, with the standard library alone."""
+"""Asks a running daemon over its unix socket, its loopback listener or its page, with the standard library alone."""
 
 import json
 import socket
@@ -6,9 +6,12 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+from ollama_keeper.errors import printable
 from ollama_keeper.web.sockets import LOOPBACK, written
 
 TIMEOUT_S = 10.0
+LARGEST_ANSWER = 16 * 2**20
+NOT_OURS = "it is no ollama-keeper that answers"
 
 
 class NoDaemon(Exception):
@@ -41,40 +44,47 @@ def ask(path: Path, command: str, body: dict[str, object]) -> dict[str, Any]:
         Said: the command was refused.
     """
     connection, headers = _reached(path)
-    try:
-        connection.request("POST", f"/{command}", json.dumps(body), headers)
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-    except (OSError, HTTPException, ValueError) as error:
-        raise NoDaemon(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
-    finally:
-        connection.close()
-    if response.status != 200:
-        raise Said(answer.get("error", f"HTTP {response.status}"))
-    found: dict[str, Any] = answer
-    return found
+    status, answer = _answered(connection, "POST", f"/{command}", json.dumps(body), headers)
+    if status != 200:
+        raise Said(printable(str(answer.get("error", f"HTTP {status}"))))
+    return answer
 
 
-def status(listen: str) -> dict[str, Any]:
-    """The status that a daemon shows on the address HOST:PORT.
+def status(where: Path | str) -> dict[str, Any]:
+    """The status that a daemon tells at its control socket, or at the address HOST:PORT that it listens on.
 
     Raises:
-        NoDaemon: nobody listens there, or it is no daemon of ours.
+        NoDaemon: nobody listens there, it may not be opened, or it is no daemon of ours.
     """
-    host, _, port = listen.rpartition(":")
-    host = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - where to ask
-    connection = HTTPConnection(host, int(port), timeout=TIMEOUT_S)
+    connection, headers = _reached(where) if isinstance(where, Path) else (_page(where), {})
+    code, answer = _answered(connection, "GET", "/status", None, headers)
+    if code != 200 or not isinstance(answer.get("models"), list) or not isinstance(answer.get("servers"), list):
+        raise NoDaemon(NOT_OURS)
+    return answer
+
+
+def _answered(
+    connection: HTTPConnection, method: str, path: str, body: str | None, headers: dict[str, str]
+) -> tuple[int, dict[str, Any]]:
     try:
-        connection.request("GET", "/status")
-        answer = json.loads(connection.getresponse().read())
-    except (OSError, HTTPException, ValueError) as error:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        answer = json.loads(response.read(LARGEST_ANSWER))
+    except ValueError as error:
+        raise NoDaemon(NOT_OURS) from error
+    except (OSError, HTTPException) as error:
         raise NoDaemon(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
     finally:
         connection.close()
-    if not isinstance(answer, dict) or "models" not in answer:
-        msg = "it is no ollama-keeper that answers"
-        raise NoDaemon(msg)
-    return answer
+    if not isinstance(answer, dict):
+        raise NoDaemon(NOT_OURS)
+    return response.status, answer
+
+
+def _page(listen: str) -> HTTPConnection:
+    host, _, port = listen.rpartition(":")
+    host = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - where to ask
+    return HTTPConnection(host, int(port), timeout=TIMEOUT_S)
 
 
 def _reached(path: Path) -> tuple[HTTPConnection, dict[str, str]]:

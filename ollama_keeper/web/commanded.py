@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from ollama_keeper.core.view import Status
+
 
 class Meant(Protocol):
     """Which models a command was about."""
@@ -31,6 +33,10 @@ class Commanded(Protocol):
 
     def warm(self, models: Sequence[str]) -> Meant:
         """Warms absent models now."""
+        ...
+
+    def held(self, models: Sequence[str]) -> Status:
+        """Those of the models that stay absent all the same, such as a paused one, as they are now."""
         ...
 
     def ask_to_reload(self) -> None:

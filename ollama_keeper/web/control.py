@@ -1,11 +1,14 @@
 """Commands to a running daemon: pause, resume, warm, reload; over its own socket, or over TCP behind the gate.
 
 Each is a `POST` of a JSON object with `models` (all where empty) and, of a pause or resume, `by`; a pause also takes
-`for_s`, `note` and `unload`. The answer names the models that were meant, and the names that mean none.
+`for_s`, `note` and `unload`. The answer names the models that were meant, and the names that mean none; that to a warm
+names under `held` those that stay absent all the same, and why.
 """
 
 import json
+from collections.abc import Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,12 +17,26 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from ollama_keeper.core.view import ModelRow
+from ollama_keeper.report.held import held_text
 from ollama_keeper.web.answers import Json, problem
 from ollama_keeper.web.commanded import Commanded, Meant
 from ollama_keeper.web.gate import LARGEST_BODY, Gate, Gated
 
 LONGEST_S = 366 * 86_400.0
 LONGEST_NOTE = 200
+HELD_KEYS = (
+    "server",
+    "model",
+    "state",
+    "reason",
+    "since",
+    "paused_by",
+    "paused_until",
+    "paused_note",
+    "next",
+    "next_s",
+)
 
 
 class BadCommand(ValueError):
@@ -50,8 +67,11 @@ class Desk:
         return _told(self._daemon.resume(_models(body), by=_text(body, "by") or "somebody"))
 
     async def warm(self, request: Request) -> Response:
-        """Warms absent models now."""
-        return _told(self._daemon.warm(_models(await _body(request))))
+        """Warms absent models now; says why of those that are not."""
+        meant = self._daemon.warm(_models(await _body(request)))
+        held = self._daemon.held(meant.models)
+        at = datetime.fromisoformat(held.at)
+        return _told(meant, held=[_held(row, at) for row in held.models])
 
     async def reload(self, _: Request) -> Response:
         """Reads the configuration anew; what came of it is in the log."""
@@ -59,9 +79,13 @@ class Desk:
         return Json({"asked": True})
 
 
-def control_app(daemon: Commanded, gate: Gate | None = None) -> ASGIApp:
-    """The ASGI app of the socket; where others can reach it, behind a gate."""
-    app = Starlette(routes=command_routes(daemon), exception_handlers={BadCommand: refused})
+def control_app(daemon: Commanded, gate: Gate | None = None, *, more: Sequence[Route] = ()) -> ASGIApp:
+    """The ASGI app of the socket; where others can reach it, behind a gate.
+
+    Args:
+        more: what it tells beside taking commands.
+    """
+    app = Starlette(routes=[*command_routes(daemon), *more], exception_handlers={BadCommand: refused})
     return app if gate is None else Gated(app, gate)
 
 
@@ -120,5 +144,10 @@ async def refused(_: Request, error: Exception) -> Response:
     return problem(400, str(error))
 
 
-def _told(meant: Meant) -> Json:
-    return Json({"models": list(meant.models), "unknown": list(meant.unknown)})
+def _told(meant: Meant, **more: object) -> Json:
+    return Json({"models": list(meant.models), "unknown": list(meant.unknown), **more})
+
+
+def _held(row: ModelRow, at: datetime) -> dict[str, object]:
+    """What of a row says why it is held, and the same in words."""
+    return {key: getattr(row, key) for key in HELD_KEYS} | {"text": held_text(row, at)}

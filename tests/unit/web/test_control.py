@@ -1,11 +1,16 @@
 """What the control socket takes, and what it refuses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from ollama_keeper.core.view import ModelRow, Status
+from ollama_keeper.web.answers import Json
 from ollama_keeper.web.control import LARGEST_BODY, control_app
 
 
@@ -20,6 +25,7 @@ class Daemon:
     """Notes what it is told."""
 
     told: list[tuple[object, ...]] = field(default_factory=list)
+    rows: tuple[ModelRow, ...] = ()
 
     def pause(self, models: Sequence[str], *, by: str, for_s: float | None, note: str | None, unload: bool) -> Meant:
         self.told.append(("pause", tuple(models), by, for_s, note, unload))
@@ -32,6 +38,9 @@ class Daemon:
     def warm(self, models: Sequence[str]) -> Meant:
         self.told.append(("warm", tuple(models)))
         return Meant(tuple(models))
+
+    def held(self, models: Sequence[str]) -> Status:
+        return Status(1, "2026-11-24T12:00:00+00:00", (), tuple(row for row in self.rows if row.model in models))
 
     def ask_to_reload(self) -> None:
         self.told.append(("reload",))
@@ -48,6 +57,26 @@ async def test_a_pause_is_passed_on_with_its_texts_made_printable() -> None:
         answer = await http.post("/pause", json=body)
     assert answer.json() == {"models": ["a"], "unknown": []}
     assert daemon.told == [("pause", ("a",), "me[2J", 60.0, "x" * 200, True)]
+
+
+async def test_a_warm_of_a_model_that_stays_absent_says_why_and_what_ends_it() -> None:
+    paused = ModelRow("gpu", "a", "paused", "by_command", resident=False, required=True, paused_by="anna")
+    daemon = Daemon(rows=(replace(paused, since="2026-11-24T11:50:00+00:00"), replace(paused, model="b")))
+    async with client(daemon) as http:
+        answer = await http.post("/warm", json={"models": ["a"]})
+    assert answer.json()["models"] == ["a"]
+    (held,) = answer.json()["held"]
+    assert (held["server"], held["model"], held["state"], held["paused_by"]) == ("gpu", "a", "paused", "anna")
+    assert held["text"] == "paused by anna 10m ago; to end it: ollama-keeper resume a"
+
+
+async def test_the_socket_tells_what_it_is_given_to_tell_beside() -> None:
+    async def status(_: Request) -> Response:
+        return Json({"models": []})
+
+    transport = httpx.ASGITransport(control_app(Daemon(), more=[Route("/status", status)]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        assert (await http.get("/status")).json() == {"models": []}
 
 
 @pytest.mark.parametrize(

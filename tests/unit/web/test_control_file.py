@@ -47,7 +47,7 @@ def asked(path: Path, command: str, *, of: Daemon, token: str | None = None) -> 
 
 def test_a_command_reaches_the_daemon_by_the_file(tmp_path: Path) -> None:
     path, daemon = tmp_path / "run" / "control.sock", Daemon()
-    assert asked(path, "warm", of=daemon) == {"models": ["a"], "unknown": []}
+    assert asked(path, "warm", of=daemon) == {"models": ["a"], "unknown": [], "held": []}
     assert daemon.told == [("warm", ("a",))]
     assert list(path.parent.iterdir()) == []
 

@@ -1,0 +1,136 @@
+"""What the daemon of this machine says, asked before Ollama is: only it knows what it keeps, since when and why not.
+
+It is asked at its control socket, else at the address that its page has; a daemon without a configuration file has both
+at the same places as one with a file that does not name them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from ollama_keeper.config import Config
+from ollama_keeper.config.effective import WebSettings
+from ollama_keeper.core.address import DNS
+from ollama_keeper.core.names import is_name, parse_name
+from ollama_keeper.core.view import ModelRow, ServerRow, Status, written
+from ollama_keeper.errors import printable
+from ollama_keeper.web.asking import NoDaemon
+from ollama_keeper.web.asking import status as status_at
+
+MOMENTS = ("since", "looked", "paused_until")
+Row = TypeVar("Row", ServerRow, ModelRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a daemon told.
+
+    Attributes:
+        where: it was asked: a socket or HOST:PORT.
+    """
+
+    status: Status
+    where: Path | str
+
+    @property
+    def at(self) -> datetime:
+        """When it was so."""
+        return datetime.fromisoformat(self.status.at)
+
+
+def asked(web: WebSettings) -> Answer | None:
+    """What the daemon of this machine tells; None where none answers."""
+    for where in _places(web):
+        try:
+            return Answer(_status(status_at(where)), where)
+        except NoDaemon:
+            continue
+    return None
+
+
+def can_be_asked(web: WebSettings) -> bool:
+    """Whether there is a place at which a daemon could answer."""
+    return any(_places(web))
+
+
+def about(answer: Answer, config: Config) -> Answer | None:
+    """The same, of the servers of a configuration alone; None where the daemon has none of them."""
+    names = server_names(answer, config)
+    if not names:
+        return None
+    status = answer.status
+    servers = tuple(row for row in status.servers if row.name in names)
+    models = tuple(row for row in status.models if row.server in names)
+    return replace(answer, status=replace(status, servers=servers, models=models))
+
+
+def means(name: str, model: str) -> bool:
+    """Whether a name that somebody wrote means a model, as the daemon or the configuration calls it."""
+    return name == model or (is_name(name) and is_name(model) and parse_name(name) == parse_name(model))
+
+
+def server_names(answer: Answer, config: Config) -> frozenset[str]:
+    """The servers of the daemon that a configuration has as well."""
+    return frozenset(row.name for row in answer.status.servers if any(_same(row.name, one) for one in _known(config)))
+
+
+def _known(config: Config) -> list[tuple[str, bool]]:
+    """The name of each server, and whether it stands for several that the daemon names otherwise."""
+    return [(server.address.name, server.address.url.startswith(DNS)) for server in config.servers]
+
+
+def _same(name: str, known: tuple[str, bool]) -> bool:
+    return name == known[0] or (known[1] and (name.startswith(f"{known[0]}@") or "@" not in name))
+
+
+def _places(web: WebSettings) -> tuple[Path | str, ...]:
+    return tuple(where for where in (web.socket, web.listen) if where is not None)
+
+
+# --- from JSON --------------------------------------------------------------------------------------------------------
+
+
+def _status(document: Mapping[str, Any]) -> Status:
+    """The status as it was told; keys that are not known here are left out.
+
+    Raises:
+        NoDaemon: it makes no sense.
+    """
+    try:
+        servers = tuple(_row(ServerRow, row) for row in document["servers"])
+        models = tuple(_row(ModelRow, row) for row in document["models"])
+        return Status(int(document["version"]), _moment(document["at"]), servers, models)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        msg = "it is no ollama-keeper that answers"
+        raise NoDaemon(msg) from error
+
+
+def _row(kind: type[Row], told: Mapping[str, Any]) -> Row:
+    known = {name: fits(told[name]) for name, fits in _FITS[kind].items() if name in told}
+    return kind(**known | {name: _moment(known[name]) for name in MOMENTS if known.get(name) is not None})
+
+
+def _moment(text: str) -> str:
+    return written(datetime.fromisoformat(text).astimezone(UTC))
+
+
+def _fits(hint: Any) -> Callable[[Any], Any]:
+    """Takes a value of a type, makes text safe to print, and refuses all else."""
+
+    def taken(value: Any) -> Any:
+        if isinstance(value, int) and hint in {float, float | None}:
+            return float(value)
+        if not isinstance(value, hint):
+            msg = f"not a {hint}"
+            raise TypeError(msg)
+        return printable(value) if isinstance(value, str) else value
+
+    return taken
+
+
+_FITS: dict[type[Any], dict[str, Callable[[Any], Any]]] = {
+    kind: {field.name: _fits(get_type_hints(kind)[field.name]) for field in fields(kind)}
+    for kind in (ServerRow, ModelRow)
+}
