@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import help_page, loss, packages, rest, scale, start, surface
+from bench import checkup, help_page, loss, packages, rest, scale, start, surface
 from bench.number import Number
 
 SUBJECTS: dict[str, Callable[[], Iterator[Number]]] = {
@@ -18,6 +18,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Number]]] = {
     "rest": rest.measure,
     "loss": loss.measure,
     "packages": packages.measure,
+    "check": checkup.measure,
     "scale": scale.measure,
     "stress": scale.stress,
     "surface": surface.measure,

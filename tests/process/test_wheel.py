@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LARGEST = 500 * 1024  # the goal of 300 KiB is missed: see docs/promises.md
+LARGEST = 520 * 1024  # the goal of 300 KB is missed, and why: docs/promises.md
 
 pytestmark = pytest.mark.process
 
