@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ollama_keeper.commands.start import (
     configuration,
 )
 from ollama_keeper.config import Server
-from ollama_keeper.config.places import user_file
+from ollama_keeper.config.places import system_file, user_file
 from ollama_keeper.config.show import Found, initial, json_schema
 from ollama_keeper.config.show import show as shown
 from ollama_keeper.errors import OllamaError
@@ -83,5 +84,7 @@ def _write(path: Path, text: str, *, force: bool) -> int:
             f"ollama-keeper: {path} cannot be written: {error.strerror}; choose another place with -o FILE", err=True
         )
         return EXIT_SOME_NOT
-    click.echo(f"{path} written; look it through, then: ollama-keeper run")
+    usual = {user_file(os.environ).absolute(), system_file(os.environ)}
+    named = "" if path.absolute() in usual else f" --config {shlex.quote(str(path))}"
+    click.echo(f"{path} written; look it through, then: ollama-keeper run{named}")
     return EXIT_OK

@@ -39,9 +39,11 @@ def in_lines(seed: int, seconds: float, *, as_json: bool) -> int:
 
 
 def fields_of(kept: Tally, alone: Tally) -> Mapping[str, object]:
-    """The fields of `demo.tally`; `watched_s` is models times seconds, as `cold_s` is."""
+    """The fields of `demo.tally`: seconds since all models were there once; `cold_s` is of all models together."""
+    models = len(kept.resident)
     return {
-        "watched_s": round(kept.watched_s, 1),
+        "models": models,
+        "watched_s": round(kept.watched_s / max(models, 1), 1),
         "losses": kept.losses,
         "healed": kept.healed,
         "cold_s": round(kept.cold_s, 1),

@@ -85,7 +85,7 @@ class Play:
             finally:
                 by_hand.cancel()
                 self._ended = asyncio.get_running_loop().time()
-                self._daemon.ask_to_stop("the demo is over")
+                self._daemon.ask_to_stop()
 
     async def close(self) -> None:
         """Ends what the servers have begun."""

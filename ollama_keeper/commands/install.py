@@ -1,6 +1,7 @@
 """`install systemd`: writes the units for this machine, and says what to do with them. Nothing is started."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def install_systemd(*, user: bool, dry_run: bool, config: Path | None) -> int:
     except NotPossible as problem:
         click.echo(f"ollama-keeper: {problem}", err=True)
         return EXIT_SOME_NOT
-    click.echo(_next_steps(place, dry_run=dry_run))
+    click.echo(next_steps(place, dry_run=dry_run))
     return EXIT_OK
 
 
@@ -127,9 +128,12 @@ def _write(path: Path, text: str, *, dry_run: bool) -> None:
     click.echo(f"{'unchanged' if same else 'written'}: {path}")
 
 
-def _next_steps(place: Place, *, dry_run: bool) -> str:
+def next_steps(place: Place, *, dry_run: bool) -> str:
+    """What is to be done with the units, as it can be typed."""
     control = "systemctl --user" if place.user else "sudo systemctl"
-    init = "" if place.config.exists() else f"  ollama-keeper config init -o {place.config}   # and look through it\n"
+    program = "ollama-keeper" if place.user else f"sudo {shlex.quote(str(place.program))}"
+    file = shlex.quote(str(place.config))
+    init = "" if place.config.exists() else f"  {program} config init -o {file}   # and look through it\n"
     linger = "  loginctl enable-linger      # so that it runs while you are logged out\n" if place.user else ""
     gpu = (
         "" if place.user else "\ndaemon-reload can take the GPU from running NVIDIA containers: restart them after it."

@@ -24,8 +24,7 @@ def text(plan: Plan) -> str:
     """One server, for people: at most as wide as its table."""
     memory = plan.memory
     if memory.state is ServerState.WAITING:
-        why = memory.failure.value if memory.failure else "silent"
-        return f"{memory.server}: no answer ({why}); is Ollama running there?"
+        return f"{memory.server}: no answer{_why(memory)}; is Ollama running there?"
     return "\n".join(
         (_head(plan), "", *_table(plan), "", *_sizes(plan), *_budget(plan), *_steps(plan), *_victims(plan))
     )
@@ -42,9 +41,13 @@ def document(plans: Sequence[Plan]) -> dict[str, Any]:
 def _head(plan: Plan) -> str:
     memory = plan.memory
     chosen = sum(one.chosen for one in plan.models)
-    takes = f" take {show_size(plan.chosen_bytes)}" if plan.chosen_bytes else ""
-    place = f"{chosen} of {number(len(plan.models), 'model')} with a place{takes}"
+    takes = f", which take{'s' if chosen == 1 else ''} {show_size(plan.chosen_bytes)}" if plan.chosen_bytes else ""
+    place = f"a place for {chosen} of {number(len(plan.models), 'model')}{takes}"
     return f"{memory.server}: Ollama {memory.version or 'unknown'}\n{_limit(memory.budget)}: {place}{_left(plan)}"
+
+
+def _why(memory: ServerMemory) -> str:
+    return f" ({memory.failure.value})" if memory.failure else " yet"
 
 
 def _limit(budget: Budget | None) -> str:
@@ -98,12 +101,17 @@ def _place(one: Planned, order: dict[str, int]) -> str:
     if one.over is not None:
         return f"over by {show_size(one.over)}"
     if one.resident:
-        return "resident" if one.state is State.READY else f"resident, {one.state.value}"
+        return "resident" if one.state is State.READY else f"resident, {_spoken(one.state)}"
     if one.state is State.MISSING and one.policy.model in order:
         return "to be pulled"
     if one.policy.model in order and one.chosen:
         return "to be loaded"
-    return f"{one.state.value}: {one.reason.value}" if one.reason else one.state.value
+    state = _spoken(one.state)
+    return f"{state}: {REASONS[one.reason]}" if one.reason and REASONS[one.reason] != state else state
+
+
+def _spoken(state: State) -> str:
+    return state.value.replace("_", " ")
 
 
 def _sizes(plan: Plan) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ollama_keeper.commands.start import (
 from ollama_keeper.config.effective import AlertSettings, SinkSettings
 from ollama_keeper.core.delivery import Delivered, Outcome
 from ollama_keeper.core.reasons import Undelivered
-from ollama_keeper.errors import ConfigError
+from ollama_keeper.errors import ConfigError, printable
 from ollama_keeper.report.notify.checking import check_sinks
 from ollama_keeper.report.notify.compose import trial
 from ollama_keeper.report.notify.dispatch import Dispatch
@@ -39,19 +39,20 @@ def test_alert(path: Path | None, name: str | None) -> int:
     """Sends one message each; see `ollama-keeper test-alert --help`."""
     try:
         config = configuration(path, (), {}, models_required=False)
-        check_sinks(config)
     except Unusable as unusable:
         return unusable.code
-    except ConfigError as error:
-        complain(error)
-        return EXIT_CONFIG
     names = [sink.name for sink in config.alerts.sinks]
     if not names:
         click.echo("ollama-keeper: alerts.sinks names none; write one in the configuration", err=True)
         return EXIT_CONFIG
     if name is not None and name not in names:
-        click.echo(f"ollama-keeper: no sink is named {name}; there are {', '.join(names)}", err=True)
+        click.echo(f"ollama-keeper: SINK: no sink is named {printable(name)}; there are {', '.join(names)}", err=True)
         return EXIT_USAGE
+    try:
+        check_sinks(config)
+    except ConfigError as error:
+        complain(error)
+        return EXIT_CONFIG
     sinks = [sink for sink in config.alerts.sinks if name in {None, sink.name}]
     good = [asyncio.run(_tried(sink, config.alerts)) for sink in sinks]
     return EXIT_OK if all(good) else EXIT_SOME_NOT

@@ -73,7 +73,7 @@ def _by_model(recorded: Recorded, hours: Sequence[Hour]) -> list[str]:
     """A line a model: how it is kept, on how many days it was used, when last, and at which hours of the day."""
     groups = _grouped(hours)
     width = max(5, *(len(model) for _, model in groups))
-    lines = [f"{'MODEL'.ljust(width)}  KEPT   DAYS   LAST         {RULER}"]
+    lines = [f"{'MODEL'.ljust(width)}  KEPT   DAYS   LAST         {RULER}".rstrip()]
     for (_, model), mine in groups.items():
         used = [hour for hour in mine if hour.minutes and hour.begin.date() > _first(recorded)]
         days = f"{len({hour.begin.date() for hour in used})}/{recorded.days}"

@@ -56,7 +56,7 @@ class KeeperStarted(Change):
 @record
 class KeeperStopping(Change):
     event: ClassVar[str] = "keeper.stopping"
-    signal: str
+    signal: str | None = None
 
 
 @record

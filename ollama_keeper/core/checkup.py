@@ -62,7 +62,7 @@ def checkup(memory: ServerMemory, now: Instant) -> tuple[Finding, ...]:
 
 
 def _unreachable(memory: ServerMemory) -> Finding:
-    reason = memory.failure.value if memory.failure else "silent"
+    reason = memory.failure.value if memory.failure else "nothing yet"
     return Finding(
         Severity.ERROR,
         "unreachable",
@@ -120,8 +120,8 @@ def _of_server(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
             Severity.NOTE,
             "pinned_by_others",
             f"{', '.join(foreign)} {'is' if len(foreign) == 1 else 'are'} pinned, and not by us",
-            "OLLAMA_KEEP_ALIVE=-1 on the server pins all that anybody loads; else a client, a script or another keeper",
-            "if that is not wanted: ollama stop, and see what sends keep_alive -1",
+            "another keeper pins them, a client or a script; OLLAMA_KEEP_ALIVE=-1 on the server pins every load",
+            "if that is not wanted: see whether another keeper runs, and what sends keep_alive -1; then ollama stop",
             memory.server,
         )
     placed = [model for model in memory.models if not model.missing and refusal(model, memory) is None]
@@ -155,7 +155,7 @@ def _of_model(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterato
             Severity.NOTE,
             "pinned_by_client",
             "it is resident and pinned, and not by us as far as is known",
-            "a client's pin is left alone: not pinged, not lowered",
+            "another keeper, a client or a script did so; its pin is left alone: not pinged, not lowered",
             f"nothing; to make it ours: ollama stop {model.model}, and it is warmed after the grace",
             memory.server,
             model.model,

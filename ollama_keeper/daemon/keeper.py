@@ -52,7 +52,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._answered = asyncio.Event()
-        self._signal = ""
+        self._signal: str | None = None
         self._started = parts.clock.now()
         self._fleet = Fleet(parts, take=self._take, source=config.source, only_looks=only_looks)
         self._pulse = Pulse(self._fleet, parts.clock, take=self._take, see=parts.reports.see)
@@ -70,9 +70,9 @@ class Daemon:
         """How well the schedule and the loop keep their times."""
         return self._fleet.schedule.timing
 
-    def ask_to_stop(self, why: str) -> None:
-        """Ends `run` in good order; safe to call twice."""
-        self._signal = self._signal or why
+    def ask_to_stop(self, signal: str | None = None) -> None:
+        """Ends `run` in good order, by a signal or without; safe to call twice."""
+        self._signal = self._signal or signal
         self._stop.set()
 
     def touch_from_now(self) -> None:

@@ -144,7 +144,7 @@ class Kept:
 
     def stop(self) -> None:
         """Ends `run` in good order."""
-        self._daemon.ask_to_stop("the program ends")
+        self._daemon.ask_to_stop()
 
     def close(self) -> None:
         """Gives back what outlives `run`."""

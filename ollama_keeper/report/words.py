@@ -41,7 +41,7 @@ def _started(change: of.KeeperStarted) -> str:
 
 
 def _stopping(change: of.KeeperStopping) -> str:
-    return f"stopping: {change.signal}"
+    return _with("stopping", change.signal)
 
 
 def _stopped(change: of.KeeperStopped) -> str:
@@ -59,7 +59,8 @@ def _summary(change: of.KeeperSummary) -> str:
 def _config(change: of.ConfigLoaded) -> str:
     where = f"from {change.path}" if change.path else "without a file"
     if not change.removed and not change.changed:
-        return f"configuration {where}: {number(change.added, 'model')}"
+        added = f"{number(change.added, 'model')} added" if change.added else "the models stay as they are"
+        return f"configuration {where}: {added}"
     return f"configuration {where}: {change.added} added, {change.removed} removed, {change.changed} changed"
 
 

@@ -146,6 +146,9 @@ def test_in_a_pipe_it_is_json_lines_with_the_tally_last_and_leaves_nothing_behin
     }
     assert told[-1]["event"] == "demo.tally"
     assert set(fields_of(Tally(), Tally())) <= set(told[-1])
+    assert told[-1]["models"] == len(WANTED)
+    assert 0 < told[-1]["watched_s"] < 9
+    assert "signal" not in next(line for line in told if line["event"] == "keeper.stopping")
     assert list(tmp_path.iterdir()) == []
 
 

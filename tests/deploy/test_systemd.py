@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ollama_keeper.commands.install import DROP_INS, UNITS, Place, units
+from ollama_keeper.commands.install import DROP_INS, UNITS, Place, next_steps, units
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNIT_FILES = [DEPLOY / "systemd" / name for name in UNITS]
@@ -86,6 +86,14 @@ def test_the_units_of_a_user_run_his_program_without_what_only_the_system_may_se
 def test_all_units_and_drop_ins_are_written(mine: Place) -> None:
     names = {str(path.relative_to(mine.folder)) for path, _ in units(mine)}
     assert names == {*UNITS, *DROP_INS.values()}
+
+
+def test_what_is_to_be_done_next_can_be_typed_by_whoever_may(mine: Place, tmp_path: Path) -> None:
+    for_all = Place(tmp_path, Path("/opt/our tools/ollama-keeper"), tmp_path / "config.yaml", user=False)
+    steps = next_steps(for_all, dry_run=False).splitlines()
+    assert f"  sudo '/opt/our tools/ollama-keeper' config init -o {for_all.config}" in steps[1]
+    assert all("sudo" in line for line in steps if line.startswith("  "))
+    assert "sudo" not in next_steps(mine, dry_run=True)
 
 
 @needs_systemd

@@ -251,7 +251,9 @@ def test_the_simulator_says_when_its_address_is_taken(world: World, server: Simu
 
 def test_config_init_writes_a_file_that_run_accepts(world: World, server: Simulated) -> None:
     file = world.home / "config.yaml"
-    assert world.do("config", "init", "--ollama", server.url, "-o", str(file)).code == 0
+    begun = world.do("config", "init", "--ollama", server.url, "-o", str(file))
+    assert begun.code == 0
+    assert begun.out.endswith(f"then: ollama-keeper run --config {file}\n")
     done = world.do("run", "--config", str(file), "--dry-run")
     assert done.code == 0
     assert QWEN in done.out

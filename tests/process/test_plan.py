@@ -40,6 +40,7 @@ def test_plan_looks_once_and_loads_nothing(world: World, server: Simulated) -> N
     assert {request["path"] for request in asked} <= LOOKS
     assert sum(request["path"] == "/api/ps" for request in asked) == 1
     assert f"1. warm {LLAMA}" in done.out
+    assert "a place for 1 of 1 model, which takes " in done.out
     assert "Without a budget" in done.out
     assert f"evict the first of these that is idle:\n  {QWEN}, {LLAMA}" in done.out
 
@@ -88,6 +89,7 @@ def test_a_model_that_is_not_pulled_has_no_size_and_ends_with_1(world: World, se
     done = world.do("plan", NOWHERE, "--ollama", server.url)
     assert done.code == 1
     assert "unknown" in done.out
+    assert "missing: not pulled" in done.out
     assert f"ollama pull {NOWHERE}" in done.out
 
 
@@ -97,8 +99,10 @@ def test_without_a_server_plan_ends_with_2(world: World) -> None:
     assert "connect_refused" in done.out
 
 
-def test_a_plan_of_nothing_ends_with_78(world: World) -> None:
-    assert world.do("plan").code == 78
+def test_a_plan_of_nothing_ends_with_64_and_says_what_is_missing(world: World) -> None:
+    done = world.do("plan")
+    assert done.code == 64
+    assert "MODEL: is missing" in done.err
 
 
 def test_a_client_s_load_over_the_budget_stays_as_it_is(world: World, server: Simulated) -> None:

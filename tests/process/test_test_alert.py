@@ -38,7 +38,13 @@ def test_a_200_that_says_no_is_told_with_its_code(world: World) -> None:
 def test_a_sink_that_is_not_there_is_a_wrong_command_line(world: World) -> None:
     with receiving("wecom") as receiver:
         done = world.do(*configured(world, "wecom", receiver), "nobody")
-    assert (done.code, done.err) == (64, "ollama-keeper: no sink is named nobody; there are team\n")
+    assert (done.code, done.err) == (64, "ollama-keeper: SINK: no sink is named nobody; there are team\n")
+
+
+def test_a_sink_that_is_not_there_is_told_before_the_missing_file_of_another(world: World) -> None:
+    with receiving("feishu") as receiver:
+        done = world.do(*configured(world, "feishu", receiver, ", secret_file: none"), "nobody")
+    assert (done.code, done.err) == (64, "ollama-keeper: SINK: no sink is named nobody; there are team\n")
 
 
 def test_a_file_that_cannot_be_read_is_a_mistake_of_the_configuration(world: World) -> None:

@@ -87,6 +87,7 @@ def test_what_has_no_place_in_the_budget_is_a_warning() -> None:
 def test_what_others_have_pinned_is_noted() -> None:
     story = Story((wanted("a"),)).begins().warms("a", 4.0, listed("a"), listed("g", PIN_S))
     assert found(story)["pinned_by_others"].what == "g:latest is pinned, and not by us"
+    assert found(story)["pinned_by_others"].why.startswith("another keeper ")
 
 
 def test_many_models_are_noted_with_the_limit_of_the_server() -> None:

@@ -254,7 +254,12 @@ GIB = 2**30
             "2 ready, 1 cold; since the last summary 480 checks, 1 look, 0 pings, 1 warm, 2 losses, 1m 11s cold",
             id="summary",
         ),
-        pytest.param(ConfigLoaded(added=1), "configuration without a file: 1 model", id="no-config-file"),
+        pytest.param(ConfigLoaded(added=1), "configuration without a file: 1 model added", id="no-config-file"),
+        pytest.param(
+            ConfigLoaded(path="k.yaml"),
+            "configuration from k.yaml: the models stay as they are",
+            id="read-anew-without-a-change-of-models",
+        ),
     ],
 )
 def test_a_sentence_reads(change: Change, expected: str) -> None:
