@@ -200,7 +200,10 @@ def check(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: 
       ollama-keeper check
       ollama-keeper check qwen3:8b --ollama http://gpu-box:11434 --json
     """
-    from ollama_keeper.commands.check import check as command
+    from ollama_keeper.lean import lean_imports
+
+    with lean_imports():
+        from ollama_keeper.commands.check import check as command
 
     sys.exit(command(config, models, _dotted(flags), as_json=as_json))
 
