@@ -1,7 +1,7 @@
 """One day: the whole daemon, or whatever takes its place, on a simulated server that clients use and mishaps befall."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from heapq import merge
@@ -25,9 +25,12 @@ from tests.kit.transport import SimTransport
 from tests.kit.virtual import LoopClock
 
 SAMPLE_S = 60.0
+UNANSWERED = (0, b"")
 SPARE_S = 7_200.0  # of virtual time, for a day that does not end
 
 MakeClient = Callable[[ServerConfig, Simulator, SimTransport], OllamaClient]
+Beside = Callable[["Day"], Coroutine[Any, Any, None]]
+Answer = tuple[int, bytes]
 
 
 def quick_client(config: ServerConfig, sim: Simulator, network: SimTransport) -> OllamaClient:
@@ -77,7 +80,7 @@ class Record:
     Attributes:
         wishes: in force from each moment on.
         away: spans in which no keeper was at work, the time that it took to stop included.
-        asked: each client's request, with the id that the server gave it.
+        answers: status and body of each client's request, in the order of the scene's.
     """
 
     scene: Scene
@@ -88,14 +91,26 @@ class Record:
     wishes: list[tuple[float, tuple[Policy, ...]]] = field(default_factory=list)
     away: list[tuple[float, float]] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
 
 
 class Day:
     """One day under way; `live` gives its record."""
 
-    def __init__(self, scene: Scene, *, make: MakeClient = quick_client, doubled: bool = False) -> None:
-        """Args: doubled: every line is told twice, as by a keeper that does not know what it has told."""
-        self.scene, self._make, self._doubled = scene, make, doubled
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        make: MakeClient = quick_client,
+        doubled: bool = False,
+        kept: bool = True,
+        beside: Beside | None = None,
+    ) -> None:
+        """Args: doubled: every line is told twice, as by a keeper that does not know what it has told.
+
+        kept: whether the keeper is at work. beside: what else works all day long.
+        """
+        self.scene, self._make, self._doubled, self._kept, self._beside = scene, make, doubled, kept, beside
         self.loop = asyncio.get_running_loop()
         self.sim = Simulator(scene.models, scene.settings, ())
         self.network = SimTransport(self.sim)
@@ -107,20 +122,33 @@ class Day:
         self._daemon: Daemon | None = None
         self._life: asyncio.Task[None] | None = None
         self._chores: set[asyncio.Task[None]] = set()
+        self._asked: list[asyncio.Task[Answer]] = []
 
-    async def live(self, *, kept: bool = True) -> Record:
-        """The day from midnight to midnight; without a keeper where it is not `kept`."""
+    @property
+    def wishes(self) -> tuple[Policy, ...]:
+        """What is wanted now."""
+        return self._wishes
+
+    async def live(self) -> Record:
+        """The day from midnight to midnight."""
         self.sim.now()
-        if kept:
+        if self._kept:
             self._start()
-        sampling = self.loop.create_task(self._sample())
+        helpers = [self.loop.create_task(self._sample()), *self._at_work()]
         await self._happen()
         await self._sleep_until(DAY_S)
-        sampling.cancel()
-        await asyncio.gather(*self._chores, sampling, return_exceptions=True)
+        trouble = [task.exception() for task in helpers if task.done()]
+        for task in helpers:
+            task.cancel()
+        await asyncio.gather(*self._chores, *helpers, return_exceptions=True)
         await self._stop()
         await self.sim.close()
+        self.record.trouble += [repr(one) for one in trouble]
+        self.record.answers = [task.result() if not task.cancelled() else UNANSWERED for task in self._asked]
         return self.record
+
+    def _at_work(self) -> list[asyncio.Task[None]]:
+        return [] if self._beside is None else [self.loop.create_task(self._beside(self))]
 
     async def _happen(self) -> None:
         for one in merge(self.scene.asks, self.scene.mishaps, key=lambda one: one.at):
@@ -128,7 +156,7 @@ class Day:
             if isinstance(one, Mishap):
                 befall(self, one.name, one.given)  # type: ignore[arg-type]
             else:
-                _ask(self.sim, one)
+                self._asked.append(_ask(self.sim, one))
         await self._sleep_until(QUIET_FROM_S)
         heal(self)  # type: ignore[arg-type]
 
@@ -202,10 +230,9 @@ class Day:
 
 def run_day(scene: Scene, **given: Any) -> Record:
     """One day in a loop of its own, in virtual time."""
-    kept = given.pop("kept", True)
 
     async def whole() -> Record:
-        return await Day(scene, **given).live(kept=kept)
+        return await Day(scene, **given).live()
 
     return in_virtual_time(whole)
 
@@ -221,10 +248,11 @@ def in_virtual_time(whole: Callable[[], Any]) -> Any:
         loop.close()
 
 
-def _ask(sim: Simulator, ask: Ask) -> None:
+def _ask(sim: Simulator, ask: Ask) -> asyncio.Task[Answer]:
     tokens = ask.tokens or None
     prompt = "" if tokens else "what is this about?"
-    sim.client(ask.model, prompt=prompt, tokens=tokens, keep_alive=ask.keep_alive, num_ctx=ask.context, path=ask.path)
+    keep_alive, context = ask.keep_alive, ask.context
+    return sim.client(ask.model, prompt=prompt, tokens=tokens, keep_alive=keep_alive, num_ctx=context, path=ask.path)
 
 
 __all__ = ["Day", "Record", "Sample", "Told", "in_virtual_time", "quick_client", "replace", "run_day"]
