@@ -14,7 +14,7 @@ from ollama_keeper.clock import Clock
 from ollama_keeper.core.announce import announce
 from ollama_keeper.core.changes import Change, CheckFailed
 from ollama_keeper.core.counts import Counts
-from ollama_keeper.core.decide import Act, Decision, decide, ping_due
+from ollama_keeper.core.decide import Act, Decision, any_ping_due, decide
 from ollama_keeper.core.facts import (
     Answered,
     Described,
@@ -288,9 +288,8 @@ class Server:
     async def _inquire(self) -> None:
         """Asks what the next step needs to know: what is pulled, and what kind it is."""
         now = self._clock.now()
-        due = any(ping_due(model, self.memory, now) for model in self.memory.models)
         try:
-            if tags_due(self.memory, now, ping_due=due):
+            if tags_due(self.memory, now, ping_due=lambda: any_ping_due(self.memory, now)):
                 self.learn(await self._client.tags())
             while (asked := to_describe(self.memory, now)) is not None:
                 await self._describe(*asked)

@@ -51,8 +51,8 @@ def run(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *
             from ollama_keeper.commands.dry import say_what_would_be_sent
 
             return say_what_would_be_sent(config)
-    except Unusable:
-        return EXIT_CONFIG
+    except Unusable as unusable:
+        return unusable.code
     read = partial(_read, path, models, flags, dict(os.environ))
     log = open_log(level=config.log.level, format=config.log.format, stream=sys.stdout)
     try:
@@ -101,7 +101,7 @@ async def _serve(config: Config, read: Callable[[], Config], log: Log) -> int:
     reports = Reports(log, feed, counted, *([systemd] if systemd else []), watchers=(counted,))
     tell = partial(_tell, reports, clock)
     store = open_store(config.state_dir, report=tell)
-    alerts = Alerts(config.alerts, notes=store, clock=clock, report=tell)
+    alerts = Alerts(config.alerts, notes=store, clock=clock, report=tell, states=counted.states)
     reports.join(alerts)
     history = History(store, states=counted.states)
     reports.join(history)

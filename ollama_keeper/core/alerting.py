@@ -39,6 +39,7 @@ from ollama_keeper.core.conditions import Aspect, Details, Finding, Seen, Subjec
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import Alert, StateReason
+from ollama_keeper.core.states import States, states_of
 
 HEAL_S = 90.0  # after a server has come back, its models are given so long before they are told of
 HOLD_S = 60.0  # well again for so long is over
@@ -203,9 +204,15 @@ def _of_clients(book: Book, seen: Seen) -> list[Finding]:
 # --- one step ---------------------------------------------------------------------------------------------------------
 
 
-def step(book: Book, servers: Sequence[ServerMemory], rules: Rules, now: Instant) -> tuple[Book, tuple[Change, ...]]:
-    """What has begun, fires or is over, at one moment; call it every few seconds."""
-    seen = observed(servers, now)
+def step(
+    book: Book, servers: Sequence[ServerMemory], rules: Rules, now: Instant, *, states: States = states_of
+) -> tuple[Book, tuple[Change, ...]]:
+    """What has begun, fires or is over, at one moment; call it every few seconds.
+
+    Args:
+        states: of all models of a server, where somebody has them already.
+    """
+    seen = observed(servers, now, states)
     for finding in [*_of_keeper(book, now), *_of_clients(book, seen)]:
         seen.findings[finding.subject] = finding
     gap_s = now.since(book.seen)

@@ -7,6 +7,7 @@ by what was skipped.
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from ollama_keeper.core.record import record
 
@@ -33,11 +34,8 @@ class Window:
 
     def spans(self, first: date, last: date) -> Iterator[Span]:
         """What the window covers, in UTC, for the days on which it begins."""
-        for number in range((last - first).days + 1):
-            day = first + timedelta(days=number)
-            if day.weekday() in self.days:
-                until = day if self.end > self.start else day + timedelta(days=1)
-                yield _instant(day, self.start, self.zone, fold=0), _instant(until, self.end, self.zone, fold=1)
+        days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+        return (_span(self, day) for day in days if day.weekday() in self.days)
 
 
 def closes_at(windows: Iterable[Window], now: datetime) -> datetime | None:
@@ -67,6 +65,13 @@ def _around(windows: Iterable[Window], now: datetime) -> Iterator[Span]:
     for window in windows:
         today = now.astimezone(window.zone).date()
         yield from window.spans(today - timedelta(days=1), today + timedelta(days=WEEK + 1))
+
+
+@lru_cache(maxsize=1_000)
+def _span(window: Window, day: date) -> Span:
+    """Asked for each model at each look, and the same for a week."""
+    until = day if window.end > window.start else day + timedelta(days=1)
+    return _instant(day, window.start, window.zone, fold=0), _instant(until, window.end, window.zone, fold=1)
 
 
 def _instant(day: date, minutes: int, zone: tzinfo, *, fold: int) -> datetime:

@@ -5,10 +5,10 @@ otherwise: states, sizes and refusals are asked of the functions that it uses.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from ollama_keeper.core.facts import Kind
+from ollama_keeper.core.finding import Finding, Severity
+from ollama_keeper.core.inferred import settings
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.ownership import Claim, claim, pinned
@@ -21,33 +21,6 @@ from ollama_keeper.core.versions import crash_prone_looks, fast_path, parse_vers
 
 CVE_FIXED = (0, 17, 1)
 SKEW_S = 60.0
-USUAL_LIMIT = 3  # models at once with one GPU, where OLLAMA_MAX_LOADED_MODELS is not set (OLLAMA.md 4)
-
-
-class Severity(StrEnum):
-    """How bad a finding is: an error keeps a model from being kept; a note is only to be known."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was found.
-
-    Attributes:
-        code: names the kind of finding, for programs; never changes.
-        what, why, do: what is so; why it matters; what to do.
-    """
-
-    severity: Severity
-    code: str
-    what: str
-    why: str
-    do: str
-    server: str | None = None
-    model: str | None = None
 
 
 def checkup(memory: ServerMemory, now: Instant) -> tuple[Finding, ...]:
@@ -114,26 +87,7 @@ def _of_server(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
             "set both clocks (NTP)",
             memory.server,
         )
-    foreign = [guest.listed.text for guest in memory.guests() if pinned(memory.remaining_s(guest.listed, now))]
-    if foreign:
-        yield Finding(
-            Severity.NOTE,
-            "pinned_by_others",
-            f"{', '.join(foreign)} {'is' if len(foreign) == 1 else 'are'} pinned, and not by us",
-            "another keeper pins them, a client or a script; OLLAMA_KEEP_ALIVE=-1 on the server pins every load",
-            "if that is not wanted: see whether another keeper runs, and what sends keep_alive -1; then ollama stop",
-            memory.server,
-        )
-    placed = [model for model in memory.models if not model.missing and refusal(model, memory) is None]
-    if len(placed) > USUAL_LIMIT:
-        yield Finding(
-            Severity.NOTE,
-            "many_models",
-            f"{len(placed)} models are to be resident at once",
-            f"Ollama holds {USUAL_LIMIT} a GPU, {USUAL_LIMIT} without one, where OLLAMA_MAX_LOADED_MODELS is not set",
-            f"set OLLAMA_MAX_LOADED_MODELS={len(placed)} or more on the server, if it has fewer GPUs",
-            memory.server,
-        )
+    yield from settings(memory, now)
 
 
 # --- its models -------------------------------------------------------------------------------------------------------

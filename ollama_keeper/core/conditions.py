@@ -14,7 +14,7 @@ from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, QUARREL_RELOADS
 from ollama_keeper.core.outlook import outlook
 from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, ServerState, State, StateReason
-from ollama_keeper.core.states import state_of
+from ollama_keeper.core.states import States, Told, states_of
 
 SKEW_S = 60.0
 BUSY_BY_ITSELF_S = 1_800.0  # a server that says itself that it has too much to do is given so long
@@ -90,20 +90,24 @@ class Seen:
     appeared: dict[tuple[str, str], Instant] = field(default_factory=dict)
 
 
-def observed(servers: Iterable[ServerMemory], now: Instant) -> Seen:
-    """Everything that is wrong with the servers and their models."""
+def observed(servers: Iterable[ServerMemory], now: Instant, states: States = states_of) -> Seen:
+    """Everything that is wrong with the servers and their models.
+
+    Args:
+        states: of all models of a server, where somebody has them already.
+    """
     seen = Seen()
     for memory in servers:
         seen.servers.add(memory.server)
         _add(seen, _of_server(memory, now))
-        for model in memory.models:
-            _observe(seen, model, memory, now)
+        for model, told in zip(memory.models, states(memory, now), strict=True):
+            _observe(seen, model, memory, told=told, now=now)
     return seen
 
 
-def _observe(seen: Seen, model: ModelMemory, memory: ServerMemory, now: Instant) -> None:
+def _observe(seen: Seen, model: ModelMemory, memory: ServerMemory, *, told: Told, now: Instant) -> None:
     key = memory.server, model.model
-    state, reason = state_of(model, memory, now)
+    state, reason = told
     seen.wanted.add(key)
     if state is State.UNKNOWN:
         seen.unknown.add(key)

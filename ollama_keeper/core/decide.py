@@ -103,9 +103,9 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
             return _NOTHING[Why.HANDS_OFF]
 
 
-def ping_due(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
-    """Whether a ping would be sent, so that `/api/tags` is asked before it."""
-    return decide(model, memory, now).act is not Act.NOTHING
+def any_ping_due(memory: ServerMemory, now: Instant) -> bool:
+    """Whether something would be sent, so that `/api/tags` is asked before it."""
+    return any(decide(model, memory, now).act is not Act.NOTHING for model in memory.models)
 
 
 def _not_now(model: ModelMemory, memory: ServerMemory, now: Instant) -> Why | None:

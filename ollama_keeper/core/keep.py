@@ -6,6 +6,7 @@ seen again (residency) or would be stale (failures, open loads) is not. Instants
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from ollama_keeper.core.instant import Instant
@@ -18,6 +19,14 @@ from ollama_keeper.core.record import replace
 Document = dict[str, Any]
 
 _PLAIN = ("learned_context", "own_context", "best_gpu", "shortest_load_s", "longest_load_s", "left_alone")
+
+_KEPT = attrgetter(*_PLAIN, "own_options", "pulled", "touched", "pause", "learned_size", "record", "policy.release")
+
+
+def what_is_kept(model: ModelMemory) -> tuple[object, ...]:
+    """What `model_document` is made of: while it is the same, so is the document."""
+    kept: tuple[object, ...] = _KEPT(model)
+    return kept
 
 
 def model_document(model: ModelMemory) -> Document:

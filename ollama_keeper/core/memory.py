@@ -367,7 +367,10 @@ class ServerMemory:
 
     def get(self, name: str) -> ModelMemory | None:
         """The same, or None."""
-        return next((model for model in self.known if model.model == name), None)
+        for model in self.models:
+            if model.policy.model == name:
+                return model
+        return next((model for model in self.leaving if model.model == name), None)
 
     def is_leaving(self, model: ModelMemory) -> bool:
         """Whether a model is wanted no more, and only still to be given back."""

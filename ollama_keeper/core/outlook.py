@@ -12,9 +12,10 @@ from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.ownership import Claim, claim, lease_left_s
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.pulls import pulling, retry_at, to_be_pulled
-from ollama_keeper.core.reasons import State
+from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.record import record
 from ollama_keeper.core.turn import wants_load
+from ollama_keeper.core.versions import fast_path
 from ollama_keeper.core.wishes import Unwanted, ahead_s, not_to_be_kept
 
 
@@ -51,8 +52,14 @@ _STEPS = {
 }
 
 
-def outlook(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:
-    """The next step of a model; None when nothing is foreseen."""
+def outlook(model: ModelMemory, memory: ServerMemory, now: Instant, *, state: State | None = None) -> Next | None:
+    """The next step of a model; None when nothing is foreseen.
+
+    Args:
+        state: its state, where somebody has it already: most models are ready, and less is asked of them.
+    """
+    if state is State.READY and _rests(model, memory, now):
+        return _ping(model, memory, now)
     decision = decide(model, memory, now)
     if decision.act in _STEPS:
         return Next(_STEPS[decision.act], 0.0)
@@ -66,6 +73,14 @@ def outlook(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | No
     if decision.why is Why.BEHIND_LOAD and claim(model, memory, now) is not Claim.OURS:
         return None
     return _ping(model, memory, now) if decision.why in {Why.NOT_DUE, Why.BEHIND_LOAD} else None
+
+
+def _rests(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    """Whether a ready model can be sent nothing but pings: as `decide`, without what no ready model has."""
+    heard = memory.state is ServerState.UP and not memory.failures and not memory.silent and memory.hung is None
+    if not heard or model.left_alone or model.pending is not None or not fast_path(memory.version):
+        return False
+    return model.policy.probe_every_s is None and claim(model, memory, now) is Claim.OURS
 
 
 def _wanted_again(unwanted: Unwanted, model: ModelMemory, now: Instant) -> Next | None:
@@ -101,7 +116,7 @@ def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None
     dues: list[float] = []
     if policy.ping_every_s is not None and model.touched is not None:
         dues.append(policy.ping_every_s - now.since(model.touched))
-    left_s = lease_left_s(model, memory, now)
     if policy.lease_s is not None:
+        left_s = lease_left_s(model, memory, now)
         dues.append((memory.remaining_s(listed, now) if left_s is None else left_s) - policy.lease_s / 2)
     return Next(Step.PING, max(min(dues), 0.0)) if dues else None

@@ -1,5 +1,7 @@
 """When to look, and what to learn beside it: looking is frequent and free, but an old server can die of it."""
 
+from collections.abc import Callable
+
 from ollama_keeper.core.connection import HOPELESS
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
@@ -54,7 +56,7 @@ def hurried(memory: ServerMemory) -> bool:
     return bool(memory.open or memory.leaving) or any(_awaited(model, memory) for model in memory.models)
 
 
-def tags_due(memory: ServerMemory, now: Instant, *, ping_due: bool) -> bool:
+def tags_due(memory: ServerMemory, now: Instant, *, ping_due: Callable[[], bool]) -> bool:
     """Whether to ask `/api/tags`: at first, before pings (at most one in 5 min), each 60 s while a model is missing."""
     if memory.state is not ServerState.UP:
         return False
@@ -62,7 +64,7 @@ def tags_due(memory: ServerMemory, now: Instant, *, ping_due: bool) -> bool:
         return True
     age = now.since(memory.tagged)
     missing = any(model.missing and refusal(model, memory) is None for model in memory.models)
-    return (ping_due and age >= TAGS_EVERY_S) or (missing and age >= TAGS_WHILE_MISSING_S)
+    return (age >= TAGS_EVERY_S and ping_due()) or (missing and age >= TAGS_WHILE_MISSING_S)
 
 
 def to_describe(memory: ServerMemory, now: Instant) -> tuple[str, str] | None:

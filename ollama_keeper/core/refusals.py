@@ -24,12 +24,11 @@ def shares_weights_with(model: ModelMemory, memory: ServerMemory) -> ModelMemory
     """
     if model.shown is None or model.shown.weights is None:
         return None
+    weights, rank = model.shown.weights, model.policy.rank
     for other in memory.models:
-        if other.policy.rank >= model.policy.rank:  # the rest are of lower rank too
+        if other.policy.rank >= rank:  # the rest are of lower rank too
             return None
-        if other.shown is None:
-            continue
-        if other.shown.weights == model.shown.weights and _options(other) != _options(model):
+        if other.shown is not None and other.shown.weights == weights and _options(other) != _options(model):
             return other
     return None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ollama_keeper.core.facts import LoadRequest
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.ownership import Claim, claim, pinned
+from ollama_keeper.core.ownership import Claim, claim
 from ollama_keeper.core.policy import Release
 from ollama_keeper.core.requests import release_request, unload_request
 from ollama_keeper.core.wishes import not_to_be_kept
@@ -33,18 +33,17 @@ def release(model: ModelMemory, memory: ServerMemory, now: Instant) -> LoadReque
 def owed(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
     """Whether a model that is not to be kept still takes memory by our doing, and that is to end yet.
 
-    A load of ours is under way, or it is pinned, or to be unloaded, and the last look lists it so. A lease runs out by
-    itself.
+    A load of ours is under way, or its pin is not lowered, or it is not unloaded as it should be, or no look has shown
+    that yet. A lease runs out by itself.
     """
     if not memory.is_leaving(model) and not_to_be_kept(model, memory, now) is None:
         return False
     if memory.opened(model.model) is not None or model.pending is not None:
         return True
-    if release(model, memory, now) is not None:
-        return True
-    if model.listed is None or not model.given_back:
-        return False
-    return how(model) is Release.UNLOAD or pinned(memory.remaining_s(model.listed, now))
+    if not model.given_back:
+        return release(model, memory, now) is not None
+    looked = memory.good is not None and (model.touched is None or memory.good.mono > model.touched.mono)
+    return model.listed is not None and (model.record is not None or not looked)
 
 
 def how(model: ModelMemory) -> Release:

@@ -1,6 +1,6 @@
 """`state_of`: exactly one state a model and server, the first row of CONTRACT 3's table that holds, with its reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ollama_keeper.core.holds import Hold, holds
 from ollama_keeper.core.instant import Instant
@@ -10,12 +10,14 @@ from ollama_keeper.core.ownership import pulled_anew
 from ollama_keeper.core.policy import ContextRule
 from ollama_keeper.core.reasons import Cause, Reason, ServerState, State, StateReason
 from ollama_keeper.core.refusals import refusal
-from ollama_keeper.core.wishes import not_asked_for, not_to_be_kept
+from ollama_keeper.core.wishes import crowded_out, not_asked_for
 
 GOOD_ENOUGH = 0.995  # of the GPU share: sizes are summed from log lines and may differ by rounding
 STALE_INTERVALS = 3
 
 Told = tuple[State, StateReason]
+States = Callable[[ServerMemory, Instant], Sequence[Told]]
+"""The states of all models of a server, in their order."""
 
 
 def state_of(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told:
@@ -25,6 +27,11 @@ def state_of(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told:
         if told is not None:
             return told
     return State.QUEUED, Reason.BEHIND_LOAD
+
+
+def states_of(memory: ServerMemory, now: Instant) -> tuple[Told, ...]:
+    """The states of all models of a server, in their order."""
+    return tuple(state_of(model, memory, now) for model in memory.models)
 
 
 def resident(model: ModelMemory) -> bool:
@@ -80,7 +87,7 @@ def _not_now(model: ModelMemory, _memory: ServerMemory, now: Instant) -> Told | 
 
 
 def _over_budget(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told | None:
-    unwanted = not_to_be_kept(model, memory, now)
+    unwanted = crowded_out(model, memory, now)
     return (unwanted.state, unwanted.reason) if unwanted else None
 
 

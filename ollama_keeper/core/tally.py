@@ -53,19 +53,20 @@ class Tally:
     def shares(self, now: datetime) -> Shares:
         """The shares of now."""
         at = now.timestamp()
-        return Shares(self._hours.total(at).share, self._days.total(at).share)
+        return Shares(self._hours.share(at), self._days.share(at))
 
 
 class _Ring:
     """The last `number` pieces of time of `size_s` seconds each; what is older is forgotten."""
 
-    __slots__ = ("_newest", "_number", "_sums", "size_s")
+    __slots__ = ("_newest", "_number", "_sums", "_wanted_s", "_warm_s", "size_s")
 
     def __init__(self, size_s: int, number: int) -> None:
         self.size_s = size_s
         self._number = number
         self._newest: int | None = None
         self._sums = array("d", bytes(16 * number))
+        self._wanted_s = self._warm_s = 0.0  # of all pieces
 
     def add(self, at: float, share: Share) -> None:
         piece = int(at // self.size_s)
@@ -74,6 +75,8 @@ class _Ring:
             place = 2 * (piece % self._number)
             self._sums[place] += share.wanted_s
             self._sums[place + 1] += share.warm_s
+            self._wanted_s += share.wanted_s
+            self._warm_s += share.warm_s
 
     def join(self, older: "_Ring") -> None:
         if older._newest is None:
@@ -82,17 +85,20 @@ class _Ring:
             place = 2 * (piece % self._number)
             self.add(piece * self.size_s, Share(older._sums[place], older._sums[place + 1]))
 
-    def total(self, at: float) -> Share:
+    def share(self, at: float) -> float | None:
         self._turn(int(at // self.size_s))
-        return Share(sum(self._sums[0::2]), sum(self._sums[1::2]))
+        return min(self._warm_s / self._wanted_s, 1.0) if self._wanted_s > 0 else None
 
     def _turn(self, piece: int) -> None:
         """Makes room for a newer piece; an older one, of a clock set back, is added to where it belongs."""
+        if self._newest is not None and piece <= self._newest:
+            return
         newest = piece if self._newest is None else self._newest
         for gone in range(max(newest + 1, piece - self._number + 1), piece + 1):
             place = 2 * (gone % self._number)
             self._sums[place] = self._sums[place + 1] = 0.0
         self._newest = max(newest, piece)
+        self._wanted_s, self._warm_s = sum(self._sums[0::2]), sum(self._sums[1::2])
 
 
 def _parts(span: Span, size_s: int) -> Iterator[Span]:

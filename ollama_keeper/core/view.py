@@ -4,10 +4,11 @@ Plain values only: text, numbers, booleans and None, named as in the JSON docume
 end in `_s`, sizes in `_bytes`; an instant is RFC 3339 with seconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from ollama_keeper.core.facts import Listed
@@ -18,7 +19,7 @@ from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.pulls import fraction
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.release import owed
-from ollama_keeper.core.states import resident, state_of
+from ollama_keeper.core.states import States, Told, resident, state_of, states_of
 
 VERSION = 1
 """Of the document: raised when a key is taken away or comes to mean something else; keys may be added."""
@@ -105,6 +106,18 @@ class Status:
     models: tuple[ModelRow, ...]
 
 
+WarmShares = tuple[float | None, float | None]
+"""Shares of the last day and of the last 30, 0.0 to 1.0; None where nobody counts."""
+
+Warm = Callable[[str, str], WarmShares]
+"""The shares of a server's model."""
+
+
+def never_counted(_server: str, _model: str) -> WarmShares:
+    """What is told where nobody counts."""
+    return None, None
+
+
 def snapshot(memories: Iterable[ServerMemory], now: Instant) -> Status:
     """Everything that is shown, at one moment."""
     known = tuple(memories)
@@ -117,8 +130,8 @@ def document(status: Status) -> dict[str, Any]:
     return {
         "version": status.version,
         "at": status.at,
-        "servers": [_plain(row) for row in status.servers],
-        "models": [_plain(row) for row in status.models],
+        "servers": [plain(row) for row in status.servers],
+        "models": [plain(row) for row in status.models],
     }
 
 
@@ -138,15 +151,28 @@ def server_row(memory: ServerMemory) -> ServerRow:
     )
 
 
-def model_rows(memory: ServerMemory, now: Instant) -> tuple[ModelRow, ...]:
-    """The models of one server: the wanted ones by rank, then the guests."""
-    return (*(model_row(model, memory, now) for model in memory.models), *_guest_rows(memory, now))
+def model_rows(
+    memory: ServerMemory, now: Instant, *, states: States = states_of, warm: Warm = never_counted
+) -> Iterator[ModelRow]:
+    """The models of one server: the wanted ones by rank, then the guests.
+
+    Args:
+        states: of all models of a server, where somebody has them already.
+        warm: how much of its wanted time a model was warm.
+    """
+    for model, told in zip(memory.models, states(memory, now), strict=True):
+        yield _model_row(model, memory, now, told=told, warm=warm(memory.server, model.model))
+    yield from _guest_rows(memory, now)
 
 
 def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRow:
     """One wanted model."""
-    state, reason = state_of(model, memory, now)
-    coming = outlook(model, memory, now)
+    return _model_row(model, memory, now, told=state_of(model, memory, now), warm=(None, None))
+
+
+def _model_row(model: ModelMemory, memory: ServerMemory, now: Instant, *, told: Told, warm: WarmShares) -> ModelRow:
+    state, reason = told
+    coming = outlook(model, memory, now, state=state)
     pause = model.pause if state is State.PAUSED else None
     return ModelRow(
         memory.server,
@@ -159,7 +185,9 @@ def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRo
         next=coming.step.value if coming else None,
         next_s=round(coming.in_s, 1) if coming and coming.in_s is not None else None,
         pulled_fraction=None if (pulled := fraction(model)) is None else round(pulled, 3),
-        owed=owed(model, memory, now),
+        warm_day=warm[0],
+        warm_month=warm[1],
+        owed=state is not State.READY and owed(model, memory, now),
         **_paused(pause),
         **_listed(model.listed, memory, now),
     )
@@ -219,7 +247,9 @@ def written(at: datetime) -> str:
 
 
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (ServerRow, ModelRow)}
+_VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
 
 
-def _plain(row: ServerRow | ModelRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _NAMES[type(row)]}
+def plain(row: ServerRow | ModelRow) -> dict[str, Any]:
+    """A row as the document has it."""
+    return dict(zip(_NAMES[type(row)], _VALUES[type(row)](row), strict=True))

@@ -27,7 +27,7 @@ class Unwanted:
 
 def not_to_be_kept(model: ModelMemory, memory: ServerMemory, now: Instant) -> Unwanted | None:
     """Why the model is not to be kept now, the first that holds of CONTRACT 3; None when it is to be kept."""
-    return not_asked_for(model, now) or _over_budget(model, memory, now)
+    return not_asked_for(model, now) or crowded_out(model, memory, now)
 
 
 def not_asked_for(model: ModelMemory, now: Instant) -> Unwanted | None:
@@ -60,7 +60,8 @@ def ahead_s(model: ModelMemory) -> float:
     return (model.longest_load_s or 0.0) + AHEAD_MARGIN_S
 
 
-def _over_budget(model: ModelMemory, memory: ServerMemory, now: Instant) -> Unwanted | None:
+def crowded_out(model: ModelMemory, memory: ServerMemory, now: Instant) -> Unwanted | None:
+    """The same, of a model that is asked for: the budget goes to others."""
     if memory.budget is None:
         return None
     reason = over_budget(model, claimants(memory, now), memory)

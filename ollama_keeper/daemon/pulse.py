@@ -1,7 +1,7 @@
 """The daemon's pulse: each 5 s, were the clocks set, did the loop stall, is the hour over."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from ollama_keeper.clock import Clock, wall_step
 from ollama_keeper.core.changes import Change, ClockJumped, LoopStalled
@@ -18,7 +18,7 @@ SLEPT_S = 5.0  # a longer gap, on either clock, makes what was seen before it ol
 SUMMARY_EVERY_S = 3_600.0
 
 
-See = Callable[[Sequence[ServerMemory], Instant], None]
+See = Callable[[Sequence[ServerMemory], Instant], Awaitable[None]]
 
 
 class Pulse:
@@ -43,7 +43,7 @@ class Pulse:
             now = self._clock.now()
             self._watch_clocks(before, now)
             self._summary.cold(self._cold_s(now.since(before)))
-            self._see([server.memory for server in self._fleet.servers], now)
+            await self._see([server.memory for server in self._fleet.servers], now)
             if now.since(summed) >= SUMMARY_EVERY_S:
                 self._sum_up(now)
                 summed = now

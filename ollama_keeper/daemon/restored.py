@@ -8,7 +8,15 @@ from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.core.facts import Configured
 from ollama_keeper.core.fold import fold
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.keep import left_behind, model_document, restored_model, restored_server, server_document
+from ollama_keeper.core.keep import (
+    Document,
+    left_behind,
+    model_document,
+    restored_model,
+    restored_server,
+    server_document,
+    what_is_kept,
+)
 from ollama_keeper.core.memory import ServerMemory, fresh_memory
 from ollama_keeper.store import Kept, Store
 
@@ -39,24 +47,34 @@ class Notes:
         """Args: source: as in `restored`."""
         self._store = store
         self._source = {"source": source} if source else {}
-        self._kept: dict[tuple[str, str], Mapping[str, object]] = {}
+        self._kept: dict[str, dict[str, object]] = {}
 
     def take(self, memory: ServerMemory, url: str) -> None:
         """What is known of a server now."""
-        origin = {"url": url} | self._source
-        documents = {model.model: {**model_document(model), **origin} for model in memory.known}
-        documents[SERVER_KEY] = {**server_document(memory), "url": url}
-        for key, document in documents.items():
-            if self._kept.get((memory.server, key)) != document:
-                self._kept[memory.server, key] = document
-                self._store.write(memory.server, Kept(key, document))
-        self.forget(memory.server, but=documents.keys())
+        kept = self._kept.setdefault(memory.server, {})
+        for model in memory.known:
+            of = (what_is_kept(model), url)
+            if kept.get(model.model) != of:
+                kept[model.model] = of
+                self._write(memory.server, model.model, model_document(model) | self._source, url)
+        document = server_document(memory)
+        if kept.get(SERVER_KEY) != (document, url):
+            kept[SERVER_KEY] = (document, url)
+            self._write(memory.server, SERVER_KEY, document, url)
+        if len(kept) > len(memory.known) + 1:
+            self.forget(memory.server, but={SERVER_KEY, *(model.model for model in memory.known)})
 
     def forget(self, server: str, *, but: Collection[str] = ()) -> None:
         """Keeps nothing of a server any more, but of the models named."""
-        for key in [key for key in self._kept if key[0] == server and key[1] not in but]:
-            del self._kept[key]
-            self._store.forget(*key)
+        kept = self._kept.get(server, {})
+        for name in kept.keys() - set(but):
+            del kept[name]
+            self._store.forget(server, name)
+        if not kept:
+            self._kept.pop(server, None)
+
+    def _write(self, server: str, name: str, document: Document, url: str) -> None:
+        self._store.write(server, Kept(name, {**document, "url": url}))
 
 
 def _with_kept(memory: ServerMemory, kept: Kept, now: Instant, *, url: str, source: str | None) -> ServerMemory:

@@ -1,5 +1,6 @@
 """Consumers of changes and of states. None may raise into the shell: one that fails is told of once, the rest go on."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -58,10 +59,11 @@ class Reports:
         for consumer in self._consumers:
             self._guarded(consumer, partial(consumer.take, change, at))
 
-    def see(self, servers: Sequence[ServerMemory], now: Instant) -> None:
-        """Shows all watchers what is known of the servers; the same guard."""
+    async def see(self, servers: Sequence[ServerMemory], now: Instant) -> None:
+        """Shows all watchers what is known of the servers, the same guard; between them the loop turns."""
         for watcher in self._watchers:
             self._guarded(watcher, partial(watcher.see, servers, now))
+            await asyncio.sleep(0)
 
     def join(self, part: Attentive) -> None:
         """Takes in one more, which is told of every change and sees what is known; what was before it does not know."""

@@ -34,6 +34,7 @@ from ollama_keeper.core.delivery import (
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import ServerState, Undelivered
+from ollama_keeper.core.states import States, states_of
 from ollama_keeper.report.notify.heartbeat import Heartbeat
 from ollama_keeper.report.notify.postman import Postman
 
@@ -84,6 +85,7 @@ class Alerts:
     Args:
         report: takes the changes that are made here.
         notes: what outlives a restart.
+        states: of all models of a server, where somebody has them already.
         postman: in place of the network, for tests.
     """
 
@@ -94,12 +96,14 @@ class Alerts:
         notes: Notes,
         clock: Clock,
         report: Report,
+        states: States = states_of,
         postman: Postman | None = None,
     ) -> None:
         self._settings = settings
         self._notes = notes
         self._clock = clock
         self._report = report
+        self._states = states
         self._postman = postman or Postman()
         self._kept: dict[str, Mapping[str, Any]] = dict(notes.notes(PREFIX))
         self._book, lanes = recalled(self._kept, clock.now())
@@ -139,7 +143,7 @@ class Alerts:
         """What is known: what fires or ends is told, and the sinks look what they owe."""
         while self._changes:
             self._book = noted(self._book, self._changes.popleft(), now)
-        self._book, changes = step(self._book, servers, self._settings.rules, now)
+        self._book, changes = step(self._book, servers, self._settings.rules, now, states=self._states)
         for change in changes:
             self._report(change)
         self._heartbeat.well = not self._book.firing and all(one.state is ServerState.UP for one in servers)

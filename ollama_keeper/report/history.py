@@ -6,7 +6,7 @@ nothing is written but the summary of the hour; what was last seen, and when, go
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.reasons import State
 from ollama_keeper.core.record import replace
-from ollama_keeper.core.states import Told, resident, state_of
+from ollama_keeper.core.states import States, resident, states_of
 from ollama_keeper.core.tally import DAYS, Shares, Tally
 from ollama_keeper.core.timeline import Share, Span, counted
 from ollama_keeper.core.uses import GUEST, Used, uses
@@ -35,7 +35,6 @@ TICK = timedelta(milliseconds=1)
 
 Key = tuple[str, str]
 How = tuple[str, str | None, bool | None]
-States = Callable[[ServerMemory, Instant], Sequence[Told]]
 
 
 @dataclass(slots=True)
@@ -53,9 +52,9 @@ class History:
         states: of all models of a server, where somebody has them already.
     """
 
-    def __init__(self, store: Store, *, states: States | None = None) -> None:
+    def __init__(self, store: Store, *, states: States = states_of) -> None:
         self._store = store
-        self._states = states or _states_of
+        self._states = states
         self._flood = Flood()
         self._open: dict[str, dict[str, _Open]] = {}
         self._tallies: dict[Key, Tally] = {}
@@ -193,7 +192,8 @@ class _Uses:
     """Counts the minutes in which models were used; what was used before it looked the first time is not counted."""
 
     def __init__(self) -> None:
-        self._last: dict[Key, Instant | None] = {}
+        self._last: dict[str, dict[str, Instant | None]] = {}
+        self._of: dict[str, ServerMemory] = {}
         self._minutes: dict[Key, int] = {}
         self._pending: dict[tuple[str, str, int], Use] = {}
         self._met: set[str] = set()
@@ -202,15 +202,15 @@ class _Uses:
 
     def see(self, servers: Iterable[ServerMemory], now: Instant) -> list[Use]:
         """What is to be written now: what is kept, at the start and once a day; uses every ten minutes."""
-        known: dict[Key, Instant | None] = {}
-        for memory in servers:
-            for used in uses(memory):
-                known[memory.server, used.name] = used.at
-                self._look(memory, used, now)
+        of = {memory.server: memory for memory in servers}
+        for server, memory in of.items():
+            if self._of.get(server) is not memory:
+                self._last[server] = {used.name: self._look(memory, used, now) for used in uses(memory)}
             if memory.good is not None:
-                self._met.add(memory.server)
-        self._last = known
-        self._minutes = {key: minute for key, minute in self._minutes.items() if key in known}
+                self._met.add(server)
+        self._of = of
+        self._last = {server: last for server, last in self._last.items() if server in of}
+        self._minutes = {key: minute for key, minute in self._minutes.items() if key[1] in self._last.get(key[0], ())}
         return self._due(now)
 
     def flushed(self) -> list[Use]:
@@ -218,16 +218,18 @@ class _Uses:
         waiting, self._pending = list(self._pending.values()), {}
         return waiting
 
-    def _look(self, memory: ServerMemory, used: Used, now: Instant) -> None:
-        key = (memory.server, used.name)
-        if key not in self._last and used.kind != GUEST:
+    def _look(self, memory: ServerMemory, used: Used, now: Instant) -> Instant | None:
+        """Counts a use that is new; gives when it was."""
+        key, last = (memory.server, used.name), self._last.get(memory.server, {})
+        if used.name not in last and used.kind != GUEST:
             self._add(key, used, now, minutes=0)
-        if used.at is None or used.at == self._last.get(key) or memory.server not in self._met:
-            return
+        if used.at is None or used.at == last.get(used.name) or memory.server not in self._met:
+            return used.at
         minute = int(used.at.wall.timestamp()) // MINUTE_S
         if self._minutes.get(key) != minute:
             self._minutes[key] = minute
             self._add(key, used, used.at, minutes=1)
+        return used.at
 
     def _add(self, key: Key, used: Used, at: Instant, *, minutes: int) -> None:
         hour = int(at.wall.timestamp()) // HOUR_S
@@ -239,7 +241,10 @@ class _Uses:
     def _due(self, now: Instant) -> list[Use]:
         day = int(now.wall.timestamp()) // DAY_S
         if day != self._day:
-            self._day, self._last = day, {key: at for key, at in self._last.items() if at is not None}
+            self._day, self._of = day, {}
+            self._last = {
+                server: {name: at for name, at in last.items() if at is not None} for server, last in self._last.items()
+            }
         if self._flushed is not None and now.since(self._flushed) < FLUSH_USES_S:
             return []
         self._flushed = now
@@ -254,7 +259,3 @@ def _entry(change: Change, at: datetime, repeated: int) -> Entry:
 
 def _span(server: str, model: str, old: _Open, at: datetime) -> Span:
     return Span(*old.how, old.begin, max(at, old.begin + TICK), server, model)
-
-
-def _states_of(memory: ServerMemory, now: Instant) -> Sequence[Told]:
-    return [state_of(model, memory, now) for model in memory.models]

@@ -31,6 +31,7 @@ US = "ollama-keeper"
 HOST = "127.0.0.1:11434"
 TOUCHES = {"/api/generate", "/api/embed"}
 PULL = "/api/pull"
+LONG_S = 60.0
 ALLOWED = {"/api/ps", "/api/version", "/api/tags", "/api/show", *TOUCHES}
 
 
@@ -203,10 +204,10 @@ def touches(sim: Simulator, model: str) -> list[Any]:
 
 
 async def until(true: Callable[[], bool], *, limit_s: float = 3_600.0) -> float:
-    """Waits in virtual time until something holds; returns how long it took, to a tenth of a second."""
+    """Waits in virtual time until something holds; returns how long it took, to a tenth of a second (of long: to one)."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     while not true():
         assert loop.time() - start < limit_s, "it never came to be"
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1 if loop.time() - start < LONG_S else 1.0)
     return loop.time() - start

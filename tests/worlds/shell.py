@@ -6,7 +6,7 @@ A look and a load-only are answered at once, unless the walk makes them late. St
 from dataclasses import replace
 from datetime import datetime
 
-from ollama_keeper.core.decide import Act, Decision, ping_due
+from ollama_keeper.core.decide import Act, Decision, any_ping_due
 from ollama_keeper.core.facts import (
     Described,
     Fact,
@@ -208,8 +208,7 @@ def _looked(world: World, look: Look, keeper: Keeper) -> World:
 
 def _inquire(world: World, keeper: Keeper) -> World:
     now = instant(world.now)
-    due = any(ping_due(model, world.memory, now) for model in world.memory.models)
-    if tags_due(world.memory, now, ping_due=due):
+    if tags_due(world.memory, now, ping_due=lambda: any_ping_due(world.memory, now)):
         pulled = tuple(Pulled(parse_name(name), MODELS[name].digest, size=MODELS[name].size) for name in MODELS)
         world = learn(world, keeper, Tagged(pulled))
     while (asked := to_describe(world.memory, now)) is not None:

@@ -12,7 +12,7 @@ from ollama_keeper.core.counts import Histogram
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import By, Cause, Reason
-from ollama_keeper.core.states import Told, state_of
+from ollama_keeper.core.states import Told, states_of
 from ollama_keeper.core.timeline import counted
 
 LOAD_BOUNDS_S = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_800.0)
@@ -72,7 +72,7 @@ class Counted:
     def see(self, servers: Sequence[ServerMemory], now: Instant) -> None:
         """Adds the time since the last look at it all to what the models are now, and forgets who is gone."""
         elapsed_s, self._seen = now.since(self._seen), now
-        self._states = {memory.server: (memory, _states(memory, now)) for memory in servers}
+        self._states = {memory.server: (memory, states_of(memory, now)) for memory in servers}
         for memory in servers:
             for model, (state, reason) in zip(memory.models, self.states(memory, now), strict=True):
                 wanted, warm = counted(state, reason)
@@ -85,7 +85,7 @@ class Counted:
     def states(self, memory: ServerMemory, now: Instant) -> tuple[Told, ...]:
         """The states of the models of a server: as last seen, at most a beat ago, if nothing was learnt since."""
         known, states = self._states.get(memory.server, (None, ()))
-        return states if known is memory else _states(memory, now)
+        return states if known is memory else states_of(memory, now)
 
     def of_model(self, server: str, model: str) -> OfModel:
         """What was counted of one model."""
@@ -162,10 +162,6 @@ class Counted:
     def jumped(self, change: of.ClockJumped, _: datetime) -> None:
         """The wall clock was set, or the machine slept."""
         self.jumps["forward" if change.delta_s > 0 else "back"] += 1
-
-
-def _states(memory: ServerMemory, now: Instant) -> tuple[Told, ...]:
-    return tuple(state_of(model, memory, now) for model in memory.models)
 
 
 _COUNT: dict[type[Change], Callable[[Counted, Any, datetime], None]] = {

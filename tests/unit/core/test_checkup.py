@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from ollama_keeper.core.checkup import Finding, Severity, checkup
+from ollama_keeper.core.checkup import checkup
 from ollama_keeper.core.facts import Kind, Looked, Shown
+from ollama_keeper.core.finding import Finding, Severity
 from ollama_keeper.core.policy import Budget, PullRule
 from tests.kit.story import GIB, PIN_S, Story, listed, wanted
 

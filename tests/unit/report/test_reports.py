@@ -82,11 +82,11 @@ class Sees:
             raise RuntimeError
 
 
-def test_a_watcher_that_fails_is_told_of_once_and_the_others_still_see() -> None:
+async def test_a_watcher_that_fails_is_told_of_once_and_the_others_still_see() -> None:
     log, bad, good = FakeLog(), Sees(fails=True), Sees()
     reports = Reports(log, watchers=(bad, good))  # type: ignore[arg-type]
     now = Instant(AT, 0.0)
-    reports.see((), now)
-    reports.see((), now)
+    await reports.see((), now)
+    await reports.see((), now)
     assert len(good.saw) == 2
     assert [line[1] for line in log.lines] == ["consumer.failed"]
