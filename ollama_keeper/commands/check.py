@@ -16,7 +16,8 @@ from ollama_keeper.commands.once import watching
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
-from ollama_keeper.core.checkup import Finding, Severity, checkup
+from ollama_keeper.core.checkup import checkup
+from ollama_keeper.core.finding import Finding, Severity
 from ollama_keeper.report.phrases import number
 from ollama_keeper.store import open_store
 from ollama_keeper.web.hosts import is_loopback

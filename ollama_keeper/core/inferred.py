@@ -1,7 +1,8 @@
 """Settings of a server that no answer of it tells, as far as `/api/ps` lets conclude them.
 
-A load that was given no keep_alive has `OLLAMA_KEEP_ALIVE`, five minutes where that is not set; only loads of others show
-it, for ours say theirs. `OLLAMA_MAX_LOADED_MODELS` shows where a model had to go though there was room (OLLAMA.md 1, 4).
+A load that was given no keep_alive has `OLLAMA_KEEP_ALIVE`, five minutes where that is not set; only loads of others
+show it, for ours say theirs. `OLLAMA_MAX_LOADED_MODELS` shows where a model had to go though there was room (OLLAMA.md
+1, 4).
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,8 +50,10 @@ def _of_keep_alive(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
             Severity.NOTE,
             "pinned_by_others",
             f"{_named(guests)} {'is' if len(guests) == 1 else 'are'} pinned, and not by us",
-            "another keeper pins them, a client or a script; OLLAMA_KEEP_ALIVE=-1 on the server pins all that is loaded",
-            "if that is not wanted: see whether another ollama-keeper runs, and what sends keep_alive -1; then ollama stop",
+            "another keeper pins them, a client or a script; OLLAMA_KEEP_ALIVE=-1 on the server pins all that is"
+            " loaded",
+            "if that is not wanted: see whether another ollama-keeper runs, and what sends keep_alive -1; then ollama"
+            " stop",
             memory.server,
         )
     yield from _of_long_leases(foreign, memory, now)
@@ -58,16 +61,16 @@ def _of_keep_alive(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
 
 def _of_long_leases(foreign: Sequence[Present], memory: ServerMemory, now: Instant) -> Iterator[Finding]:
     given = {one.listed: given_s(one, memory, now) for one in foreign}
-    long = [one for one, s in given.items() if USUAL_KEEP_ALIVE_S + TIME_SLACK_S < s and not pinned(s)]
+    long = [one for one, s in given.items() if s > USUAL_KEEP_ALIVE_S + TIME_SLACK_S and not pinned(s)]
     if not long:
         return
     by_server = len(long) == len(foreign) >= A_HABIT
+    whose = "OLLAMA_KEEP_ALIVE is likely" if by_server else "a client asks for it, or OLLAMA_KEEP_ALIVE is"
     yield Finding(
         Severity.NOTE,
         "long_keep_alive",
         f"{_named(long)}: loaded by others, and kept for {show_duration(max(given[one] for one in long))} or more",
-        f"{'OLLAMA_KEEP_ALIVE is likely longer' if by_server else 'a client asks for more, or OLLAMA_KEEP_ALIVE is longer'}"
-        " than the usual 5m: so long they hold their memory, used or not",
+        f"{whose} longer than the usual 5m: so long they hold their memory, used or not",
         "if that is not wanted: unset OLLAMA_KEEP_ALIVE on the server, or see what sends keep_alive",
         memory.server,
     )

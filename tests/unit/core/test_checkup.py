@@ -91,9 +91,70 @@ def test_what_others_have_pinned_is_noted() -> None:
     assert found(story)["pinned_by_others"].why.startswith("another keeper ")
 
 
+def test_where_all_that_others_loaded_is_pinned_it_is_a_setting_of_the_server() -> None:
+    story = Story((wanted("a"),)).begins().warms("a", 4.0, listed("a"), listed("g", PIN_S), listed("h", PIN_S))
+    assert set(found(story)) == {"keep_alive_forever"}
+    assert "OLLAMA_KEEP_ALIVE is likely -1" in found(story)["keep_alive_forever"].why
+    story.looks(listed("a"), listed("g", PIN_S), listed("h", PIN_S), listed("i", 290))
+    assert set(found(story)) == {"pinned_by_others"}
+
+
+@pytest.mark.parametrize(
+    ("guests", "said"),
+    [
+        pytest.param({"g": 304.0}, None, id="the usual five minutes"),
+        pytest.param({"g": 1_800.0}, "a client asks for it", id="half an hour, one model"),
+        pytest.param({"g": 1_700.0, "h": 900.0}, "OLLAMA_KEEP_ALIVE is likely longer", id="all of several"),
+        pytest.param({"g": 1_700.0, "h": 200.0}, "a client asks for it", id="one of several"),
+    ],
+)
+def test_how_long_loads_of_others_are_kept_is_held_against_the_usual_time(
+    guests: dict[str, float], said: str | None
+) -> None:
+    entries = [listed(name, seconds) for name, seconds in guests.items()]
+    codes = found(Story((wanted("a"),)).begins().warms("a", 4.0, listed("a"), *entries))
+    assert set(codes) == ({"long_keep_alive"} if said else set())
+    assert said is None or said in codes["long_keep_alive"].why
+
+
+def test_the_time_of_a_load_counts_from_its_last_use() -> None:
+    story = Story((wanted("a"),)).begins().warms("a", 4.0, listed("a"), listed("g", 604))
+    story.at(500).looks(listed("a"), listed("g", 604))
+    assert "g:latest: loaded by others, and kept for 10m or more" in found(story)["long_keep_alive"].what
+
+
 def test_many_models_are_noted_with_the_limit_of_the_server() -> None:
     codes = found(Story(tuple(wanted(name) for name in "abcd")).begins())
     assert "OLLAMA_MAX_LOADED_MODELS=4" in codes["many_models"].do
+
+
+def test_as_many_as_are_loaded_at_once_are_not_too_many() -> None:
+    story = Story(tuple(wanted(name) for name in "abcd")).begins(*(listed(name) for name in "abcd"))
+    assert "many_models" not in found(story)
+
+
+@pytest.mark.parametrize(
+    ("guests", "memory", "loaded"),
+    [
+        pytest.param((), 22 * GIB, 1, id="the budget has room"),
+        pytest.param((), 8 * GIB, None, id="it has none"),
+        pytest.param((), None, None, id="nothing is known of the room"),
+        pytest.param(("g", "h"), None, 3, id="as many as one GPU holds"),
+    ],
+)
+def test_a_limit_on_their_number_is_told_from_a_lack_of_memory(
+    guests: tuple[str, ...], memory: int | None, loaded: int | None
+) -> None:
+    others = [listed(name, 290) for name in guests]
+    story = Story((wanted("a"), wanted("b"))).begins(listed("a"), *others)
+    story.at(10).warms("b", 4.0, listed("b"), *others)
+    story.at(30).warms("a", 4.0, listed("a"), *others)
+    story.at(60).warms("b", 4.0, listed("b"), *others)
+    assert story.memory.full is not None, story.memory
+    story.memory = replace(story.memory, budget=Budget(memory=memory))
+    limited = found(story).get("loaded_limit")
+    assert (limited is not None) == (loaded is not None)
+    assert limited is None or f"OLLAMA_MAX_LOADED_MODELS is likely {loaded} " in limited.why
 
 
 def test_clocks_that_differ_by_more_than_a_minute_are_told() -> None:
