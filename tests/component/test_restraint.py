@@ -16,7 +16,7 @@ QWEN, LLAMA, LLAVA = "qwen3:8b", "llama3.2:3b", "llava:13b"
 HOUR_S = 3_600.0
 DAY_S = 24 * HOUR_S
 LONG = [
-    pytest.param(2 * HOUR_S, id="two hours"),
+    pytest.param(HOUR_S / 2, id="half an hour"),
     pytest.param(DAY_S, id="a day", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
 ]
 """Nothing happens any more after the first minutes: the shorter one shows most of it."""
@@ -161,8 +161,8 @@ def crowded(number: int, *, room: int) -> Simulator:
 @pytest.mark.parametrize(
     ("number", "long_s"),
     [
-        pytest.param(2, 2 * HOUR_S, id="two for two hours"),
-        pytest.param(100, 600.0, id="a hundred for ten minutes"),
+        pytest.param(2, HOUR_S / 2, id="two for half an hour"),
+        pytest.param(30, 300.0, id="thirty for five minutes"),
         pytest.param(2, DAY_S - 300, id="two for a day", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
         pytest.param(100, 6 * HOUR_S, id="a hundred for six hours", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
     ],

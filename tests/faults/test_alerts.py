@@ -36,6 +36,7 @@ async def away(sim: Simulator, seconds: float) -> None:
     sim.start()
 
 
+@pytest.mark.slow
 async def test_fault_F1_the_endpoint_is_down_for_eight_hours(sim: Simulator, tmp_path: Path) -> None:
     hook = Hook(tmp_path)
     async with facing(sim, QWEN, heal_s=HEAL_S, **hook.given) as keeper:
@@ -53,6 +54,7 @@ async def test_fault_F1_the_endpoint_is_down_for_eight_hours(sim: Simulator, tmp
     assert keeper.events("notification") == ["notification.delayed", "notification.sent"]
 
 
+@pytest.mark.slow
 async def test_fault_F1_given_up_after_a_day(sim: Simulator, tmp_path: Path) -> None:
     hook = Hook(tmp_path)
     async with facing(sim, QWEN, **hook.given) as keeper:
@@ -140,6 +142,7 @@ async def test_fault_F5_a_revoked_url_is_given_up_at_once_and_told_elsewhere(
     assert any("webhook" in one.text for one in hook.services["wecom"].taken)
 
 
+@pytest.mark.slow
 async def test_fault_F6_a_storm_is_a_few_messages_with_a_count(sim: Simulator, tmp_path: Path) -> None:
     models = [f"model-{number}:1b" for number in range(60)]
     hook = Hook(tmp_path, ("wecom",), rules=QUICK)

@@ -31,7 +31,7 @@ US = "ollama-keeper"
 HOST = "127.0.0.1:11434"
 TOUCHES = {"/api/generate", "/api/embed"}
 PULL = "/api/pull"
-LONG_S = 60.0
+LONG_S = 120.0
 ALLOWED = {"/api/ps", "/api/version", "/api/tags", "/api/show", *TOUCHES}
 
 

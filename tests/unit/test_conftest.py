@@ -1,5 +1,6 @@
 """The rules of the suite itself are shown to bite: each has a test file here that must turn red."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -33,31 +34,35 @@ def test_marked():
 """
 
 
-def suite(tmp_path: Path, test: str) -> subprocess.CompletedProcess[str]:
-    """Runs one test file under our own configuration and conftest."""
+def suite(tmp_path: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    """Runs test files under our own configuration and conftest."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "tests").mkdir()
     shutil.copy(ROOT / "tests/conftest.py", tmp_path / "tests")
-    (tmp_path / "tests/test_one.py").write_text(f"import asyncio, warnings\nimport pytest\n{test}")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    for number, test in enumerate(tests):
+        (tmp_path / f"tests/test_{number}.py").write_text(f"import asyncio, warnings\nimport pytest\n{test}")
+    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-p", "no:xdist"]
     return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(
-    ("test", "told"),
-    [
-        pytest.param(LEAVES_A_TASK, "tasks outlive the test", id="a-task-that-outlives-its-test"),
-        pytest.param(WARNS, "DeprecationWarning: old", id="a-warning"),
-        pytest.param(FORGETS_TO_AWAIT, "was never awaited", id="a-coroutine-never-awaited"),
-        pytest.param(UNKNOWN_MARKER, "'porcess' not found in `markers`", id="a-misspelt-marker"),
-    ],
-)
-def test_the_suite_turns_red_at(tmp_path: Path, test: str, told: str) -> None:
-    done = suite(tmp_path, test)
+def test_the_suite_turns_red_where_it_must_and_only_there(tmp_path: Path) -> None:
+    done = suite(tmp_path, LEAVES_A_TASK, WARNS, FORGETS_TO_AWAIT, CLEANS_UP)
+    assert "tasks outlive the test" in done.stdout
+    assert "DeprecationWarning: old" in done.stdout
+    assert "was never awaited" in done.stdout
+    assert outcome(done, "test_leaves_a_task") == "error"
+    assert outcome(done, "test_warns") == "failed"
+    assert outcome(done, "test_forgets_to_await") == "failed"
+    assert outcome(done, "test_cleans_up") == "passed"
+
+
+def test_a_misspelt_marker_ends_the_suite(tmp_path: Path) -> None:
+    done = suite(tmp_path, UNKNOWN_MARKER)
     assert done.returncode != 0
-    assert told in done.stdout
+    assert "'porcess' not found in `markers`" in done.stdout
 
 
-def test_a_test_that_cleans_up_is_green(tmp_path: Path) -> None:
-    done = suite(tmp_path, CLEANS_UP)
-    assert done.returncode == 0, done.stdout
+def outcome(done: subprocess.CompletedProcess[str], test: str) -> str:
+    """The last word of pytest on a test; one whose fixture complained after it is an error."""
+    said = re.findall(rf"^(PASSED|FAILED|ERROR) tests/test_\d.py::{test}\b", done.stdout, re.MULTILINE)
+    return "error" if "ERROR" in said else said[0].lower()
