@@ -54,8 +54,8 @@ format: $(STAMP) ## formats the code
 worlds: $(STAMP) ## every interleaving of small worlds, as deep as MINUTES=10 allow
 	@$(BIN)/python -m tests.worlds --minutes $(MINUTES)
 
-campaign: $(STAMP) ## simulated days of the whole daemon, judged by the server's own record; DAYS=20 SEED=1
-	@$(BIN)/python -m tests.campaign --days $(DAYS) --seed $(SEED) --jobs 2
+campaign: $(STAMP) ## simulated days of the whole daemon, judged by the server's own record; DAYS=20 SEED=1 TABLE=1
+	@$(BIN)/python -m tests.campaign $(if $(TABLE),--table) --days $(DAYS) --seed $(SEED) --jobs 2
 
 bench: $(STAMP) ## the numbers that we promise, as a table and as bench-results/bench.json
 	@$(BIN)/python -m bench

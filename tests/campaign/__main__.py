@@ -1,22 +1,27 @@
 """`python -m tests.campaign --days 1000 --seed 1 --jobs 2`: simulated days, judged by the server's own record.
 
-`--day N` lives one day again and tells all of it. Exit 0 where nothing was broken, 1 where something was.
+`--day N` lives one day again and tells all of it. `--table` lives each day five times, for the table of
+docs/campaign.md. Exit 0 where nothing was broken, 1 where something was.
 """
 
 import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
+from typing import TypeVar
 
 from tests.campaign.day import run_day
 from tests.campaign.rules import breaches
 from tests.campaign.scene import scene
+from tests.campaign.table import BROKEN, lived, table, work
 from tests.campaign.told import told
-from tests.campaign.verdict import Verdict, judged, judged_pair
+from tests.campaign.verdict import Verdict, judged_pair
 
+T, U = TypeVar("T"), TypeVar("U")
 TOLD_AT_MOST = 3
+PROGRESS_EACH = 10
 
 
 def main() -> int:
@@ -28,17 +33,21 @@ def main() -> int:
         broken = breaches(record)
         print("\n".join(map(str, broken)) or "nothing was broken")
         return 1 if broken else 0
+    if asked.table:
+        return _table(asked.seed, asked.first, asked.days, asked.jobs)
     return _campaign(asked.seed, asked.first, asked.days, asked.jobs)
 
 
 def _campaign(seed: int, first: int, days: int, jobs: int) -> int:
     began, rules, broken_days = time.monotonic(), Counter[str](), 0
     total = Counter[str]()
-    for verdict in _verdicts(seed, range(first, first + days), jobs):
+    for lived_days, verdict in enumerate(_verdicts(seed, range(first, first + days), jobs), 1):
         total += Counter(requests=verdict.requests, loads=verdict.loads, mishaps=verdict.mishaps)
         rules.update(breach.rule for breach in verdict.breaches)
         broken_days += bool(verdict.breaches)
         _tell(verdict)
+        if lived_days % PROGRESS_EACH == 0:
+            print(f"… {lived_days} days", file=sys.stderr, flush=True)
     told_rules = ", ".join(f"{rule}: {times}" for rule, times in sorted(rules.items()))
     print(
         f"campaign seed {seed}: {days} days, {total['mishaps']} mishaps, {total['requests']} requests, "
@@ -48,12 +57,22 @@ def _campaign(seed: int, first: int, days: int, jobs: int) -> int:
     return 1 if rules else 0
 
 
+def _table(seed: int, first: int, days: int, jobs: int) -> int:
+    lines = list(table(_each(lived, work(seed, range(first, first + days)), jobs), seed=seed, first=first, count=days))
+    print("\n".join(lines))
+    return 1 if any(line.startswith(BROKEN) for line in lines) else 0
+
+
 def _verdicts(seed: int, days: range, jobs: int) -> Iterator[Verdict]:
+    return _each(judged_pair, [(seed, day) for day in days], jobs)
+
+
+def _each(act: Callable[[T], U], some: Sequence[T], jobs: int) -> Iterator[U]:
     if jobs == 1:
-        yield from (judged(seed, day) for day in days)
+        yield from map(act, some)
         return
     with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(judged_pair, [(seed, day) for day in days])
+        yield from pool.imap(act, some)
 
 
 def _tell(verdict: Verdict) -> None:
@@ -69,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first day")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--table", action="store_true", help="the same days for others than the keeper, compared")
     parser.add_argument("--day", type=int, help="live this one day again, and tell all of it")
     return parser.parse_args()
 
