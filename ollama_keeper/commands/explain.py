@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ollama_keeper.clock import SystemClock
-from ollama_keeper.commands.past import NoHistory, history, meant
+from ollama_keeper.commands.past import NoHistory, history, meant, nothing_of
 from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
 from ollama_keeper.config import Config
 from ollama_keeper.core.record import replace
@@ -61,9 +61,7 @@ def explain(path: Path | None, model: str, *, since_s: float, as_json: bool) -> 
     except NoHistory:
         return EXIT_SOME_NOT
     if not stories:
-        hint = f"recorded are: {', '.join(known)}" if known else "nothing is recorded yet"
-        click.echo(f"ollama-keeper: nothing is recorded of {model}\nTry: {hint}", err=True)
-        return EXIT_SOME_NOT
+        return nothing_of(model, config, known)
     if as_json:
         click.echo(json.dumps([document(story) for story in stories], indent=2, ensure_ascii=False))
     else:

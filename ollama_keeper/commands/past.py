@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from ollama_keeper.commands.start import configuration
+from ollama_keeper.commands.guess import guess, shown
+from ollama_keeper.commands.start import EXIT_SOME_NOT, EXIT_USAGE, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.errors import printable
@@ -47,6 +48,30 @@ HINT = "has ollama-keeper run run here? with another state_dir or user, name its
 def _none(what: str, hint: str) -> NoHistory:
     click.echo(f"ollama-keeper: {what}\nTry: {hint}", err=True)
     return NoHistory(what)
+
+
+def nothing_of(name: str, config: Config, known: Sequence[str]) -> int:
+    """Says that nothing is recorded of a model: of one that is kept not yet, of any other what was meant.
+
+    Args:
+        known: the models of which something is recorded.
+
+    Returns:
+        The exit code: 1 where the name means something, 64 where it does not.
+    """
+    kept = kept_by(config)
+    if meant(name, kept):
+        click.echo(f"ollama-keeper: nothing is recorded of {name} yet\nTry: is ollama-keeper run running?", err=True)
+        return EXIT_SOME_NOT
+    hint = guess(name, [*kept, *known])
+    more = f"\nTry: {hint}" if hint else "; nothing is recorded yet"
+    click.echo(f"ollama-keeper: {shown(name)} is not kept here, and nothing is recorded of it{more}", err=True)
+    return EXIT_USAGE
+
+
+def kept_by(config: Config) -> list[str]:
+    """The models that a configuration names."""
+    return [policy.model for server in config.servers for policy in server.policies]
 
 
 def meant(name: str, known: Sequence[str]) -> list[str]:

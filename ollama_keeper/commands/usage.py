@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from ollama_keeper.clock import SystemClock
-from ollama_keeper.commands.past import NoHistory, history, meant
+from ollama_keeper.commands.past import NoHistory, history, meant, nothing_of
 from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
+from ollama_keeper.config import Config
 from ollama_keeper.core.advice import Advice, Hour, advice
 from ollama_keeper.report.plain import stamp
 from ollama_keeper.store import Past
@@ -35,8 +36,9 @@ class Recorded:
 def usage(path: Path | None, model: str | None, *, days: int, as_json: bool) -> int:
     """Shows when models were used; see `ollama-keeper usage --help`."""
     try:
-        with history(path) as (_, past):
+        with history(path) as (config, past):
             recorded = _recorded(past, days)
+            known = [name for _, name in past.known()]
     except Unusable as unusable:
         return unusable.code
     except NoHistory:
@@ -44,14 +46,21 @@ def usage(path: Path | None, model: str | None, *, days: int, as_json: bool) -> 
     names = None if model is None else meant(model, [hour.model for hour in recorded.hours])
     hours = [hour for hour in recorded.hours if names is None or hour.model in names]
     if not hours:
-        click.echo(f"ollama-keeper: no use of {model or 'any model'} is recorded\nTry: ollama-keeper usage", err=True)
-        return EXIT_SOME_NOT
+        return _nothing(model, config, [*known, *(hour.model for hour in recorded.hours)])
     said = advice(hours, recorded.begun, recorded.now)
     if as_json:
         click.echo(json.dumps(document(recorded, hours, said), indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(_shown(recorded, hours, said, by_day=model is not None)))
     return EXIT_OK
+
+
+def _nothing(model: str | None, config: Config, known: Sequence[str]) -> int:
+    """Says that there is no use to show, and of which model there would be."""
+    if model is not None and not meant(model, known):
+        return nothing_of(model, config, known)
+    click.echo(f"ollama-keeper: no use of {model or 'any model'} is recorded yet", err=True)
+    return EXIT_SOME_NOT
 
 
 def _recorded(past: Past, days: int) -> Recorded:

@@ -85,12 +85,39 @@ def test_usage_says_since_when_there_are_records(file: tuple[World, str]) -> Non
     assert max(map(len, done.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("command", [("explain", "mistral:7b"), ("usage", "mistral:7b")])
-def test_a_model_of_which_nothing_is_recorded_is_told(file: tuple[World, str], command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("command", [("explain",), ("usage",), ("events", "--model")], ids=lambda command: command[0])
+def test_a_name_that_means_nothing_is_told_with_what_was_meant(
+    file: tuple[World, str], command: tuple[str, ...]
+) -> None:
     world, path = file
-    done = world.do(*command, "-c", path)
+    done = world.do(*command, "qwen3:80b", "-c", path)
+    assert (done.code, done.out) == (64, "")
+    assert "'qwen3:80b' is not kept here, and nothing is recorded of it" in done.err
+    assert f"did you mean {QWEN}?" in done.err
+    far = world.do(*command, "z" * 10_000, "-c", path)
+    assert (far.code, far.out) == (64, "")
+    assert f"there are {QWEN}" in far.err
+    assert len(far.err) < 400
+
+
+def test_a_server_that_means_nothing_is_told_and_silence_is_too(file: tuple[World, str]) -> None:
+    world, path = file
+    done = world.do("events", "--server", "gpu-box", "-c", path)
+    assert (done.code, done.out) == (64, "")
+    assert "--server: no server is named 'gpu-box'" in done.err
+    quiet = world.do("events", "--model", QWEN, "--since", "0s", "-c", path)
+    assert (quiet.code, quiet.out) == (0, "")
+    assert f"nothing of {QWEN} in the last 0s" in quiet.err
+
+
+@pytest.mark.parametrize("command", [("explain", "mistral:7b"), ("usage", "mistral:7b")])
+def test_a_kept_model_of_which_nothing_is_recorded_is_told(file: tuple[World, str], command: tuple[str, ...]) -> None:
+    world, path = file
+    newer = world.home / "newer.yaml"
+    newer.write_text(Path(path).read_text().replace(f"[{QWEN}]", f"[{QWEN}, {command[1]}]"))
+    done = world.do(*command, "-c", str(newer))
     assert done.code == 1
-    assert "recorded" in done.err
+    assert f"nothing is recorded of {command[1]} yet" in done.err
     assert "Try: " in done.err
 
 
