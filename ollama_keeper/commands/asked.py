@@ -4,6 +4,7 @@ It is asked at its control socket, else at the address that its page has; a daem
 at the same places as one with a file that does not name them.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from ollama_keeper.config import Config
-from ollama_keeper.config.effective import WebSettings
+from ollama_keeper.config.places import control_socket
 from ollama_keeper.core.address import DNS
 from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.core.view import ModelRow, ServerRow, Status, written
@@ -19,6 +20,7 @@ from ollama_keeper.errors import printable
 from ollama_keeper.web.asking import NoDaemon
 from ollama_keeper.web.asking import status as status_at
 
+SERVICE = Path("/run/ollama-keeper/control.sock")
 MOMENTS = ("since", "looked", "paused_until")
 Row = TypeVar("Row", ServerRow, ModelRow)
 
@@ -40,9 +42,21 @@ class Answer:
         return datetime.fromisoformat(self.status.at)
 
 
-def asked(web: WebSettings) -> Answer | None:
+def sockets(config: Config) -> tuple[Path, ...]:
+    """Where a daemon may take commands, to be tried in turn; that of the system's service, where nothing else was said.
+
+    Its folder is open to its own user and to root alone.
+    """
+    chosen = config.web.socket
+    if chosen is None:
+        return ()
+    by_default = chosen == control_socket(os.environ, config.state_dir)
+    return (chosen, SERVICE) if by_default and chosen != SERVICE else (chosen,)
+
+
+def asked(config: Config) -> Answer | None:
     """What the daemon of this machine tells; None where none answers."""
-    for where in _places(web):
+    for where in _places(config):
         try:
             return Answer(_status(status_at(where)), where)
         except NoDaemon:
@@ -50,9 +64,9 @@ def asked(web: WebSettings) -> Answer | None:
     return None
 
 
-def can_be_asked(web: WebSettings) -> bool:
+def can_be_asked(config: Config) -> bool:
     """Whether there is a place at which a daemon could answer."""
-    return any(_places(web))
+    return any(_places(config))
 
 
 def about(answer: Answer, config: Config) -> Answer | None:
@@ -85,8 +99,8 @@ def _same(name: str, known: tuple[str, bool]) -> bool:
     return name == known[0] or (known[1] and (name.startswith(f"{known[0]}@") or "@" not in name))
 
 
-def _places(web: WebSettings) -> tuple[Path | str, ...]:
-    return tuple(where for where in (web.socket, web.listen) if where is not None)
+def _places(config: Config) -> tuple[Path | str, ...]:
+    return (*sockets(config), *([config.web.listen] if config.web.listen else []))
 
 
 # --- from JSON --------------------------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 import getpass
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ollama_keeper.commands.asked import asked, sockets
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unusable, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.core.units import show_duration
@@ -19,14 +21,14 @@ def pause(
     if not models and not everything:
         click.echo("ollama-keeper: MODEL is missing; name the models to pause, or write --all", err=True)
         return EXIT_USAGE
-    body: dict[str, object] = {"models": list(models), "by": _me(), "for_s": for_s, "note": note, "unload": unload}
+    body: dict[str, object] = {"models": list(models), "by": me(), "for_s": for_s, "note": note, "unload": unload}
     until = f"for {show_duration(for_s)}" if for_s else "until ollama-keeper resume"
     return _command(path, "pause", body, f"paused {until}")
 
 
 def resume(path: Path | None, models: Sequence[str]) -> int:
     """Keeps models again; see `ollama-keeper resume --help`."""
-    return _command(path, "resume", {"models": list(models), "by": _me()}, "kept again")
+    return _command(path, "resume", {"models": list(models), "by": me()}, "kept again")
 
 
 def reload(path: Path | None) -> int:
@@ -36,17 +38,13 @@ def reload(path: Path | None) -> int:
 
 def _command(path: Path | None, command: str, body: dict[str, object], done: str) -> int:
     try:
-        control = configuration(path, (), {}, models_required=False).web.socket
+        config = configuration(path, (), {}, models_required=False)
     except Unusable as unusable:
         return unusable.code
-    if control is None:
-        click.echo("ollama-keeper: web.socket is off, so no command can be given", err=True)
-        return EXIT_NOBODY
     try:
-        answer = ask(control, command, body)
+        answer = ordered(config, command, body)
     except NoDaemon as error:
-        hint = "is ollama-keeper run running, as this user, with the same configuration? (web.socket)"
-        click.echo(f"ollama-keeper: no daemon at {control}: {error}\nTry: {hint}", err=True)
+        click.echo(f"ollama-keeper: {error}\nTry: {hint_of(config)}", err=True)
         return EXIT_NOBODY
     except Said as error:
         click.echo(f"ollama-keeper: {command} was refused: {error}", err=True)
@@ -54,15 +52,28 @@ def _command(path: Path | None, command: str, body: dict[str, object], done: str
     return _told(answer.get("models"), answer.get("unknown", []), done)
 
 
-def asked_daemon(config: Config, command: str, body: dict[str, object]) -> bool:
-    """Whether a daemon of this machine took a command; False where none listens."""
-    if config.web.socket is None:
-        return False
-    try:
-        ask(config.web.socket, command, body)
-    except NoDaemon:
-        return False
-    return True
+def ordered(config: Config, command: str, body: dict[str, object]) -> dict[str, Any]:
+    """The answer of the daemon of this machine to a command.
+
+    Raises:
+        NoDaemon: none takes it; the text says where none does, and why.
+        Said: it was refused.
+    """
+    why: list[str] = []
+    for path in sockets(config):
+        try:
+            return ask(path, command, body)
+        except NoDaemon as error:
+            why.append(f"no daemon at {path}: {error}")
+    raise NoDaemon(why[0] if why else "web.socket is off, so no command can be given")
+
+
+def hint_of(config: Config) -> str:
+    """What can be done where no daemon takes a command."""
+    answer = asked(config)
+    if answer is None:
+        return "is ollama-keeper run running, as this user, with the same configuration? (web.socket)"
+    return f"one answers at {answer.where}; where it is another user's: the same as that user, or with sudo"
 
 
 def _told(models: list[str] | None, unknown: list[str], done: str) -> int:
@@ -75,7 +86,8 @@ def _told(models: list[str] | None, unknown: list[str], done: str) -> int:
     return EXIT_SOME_NOT if unknown else EXIT_OK
 
 
-def _me() -> str:
+def me() -> str:
+    """Who gives the command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

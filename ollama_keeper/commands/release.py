@@ -1,27 +1,33 @@
-"""`release`: gives every pin of ours back, before an uninstall or to leave a server as it was found."""
+"""`release`: gives every pin of ours back, before an uninstall or to leave a server as it was found.
+
+The daemon does it where one runs: it knows its models, also those that no file names, and would pin them again.
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from ollama_keeper.commands.control import asked_daemon
+from ollama_keeper.commands.asked import asked, means
+from ollama_keeper.commands.control import hint_of, me, ordered
+from ollama_keeper.commands.giving_back import Chosen, outcome, watched
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unusable, configuration
 from ollama_keeper.config import Config
+from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.core.facts import Paused
 from ollama_keeper.core.memory import ModelMemory
-from ollama_keeper.core.names import is_name, parse_name
-from ollama_keeper.core.ownership import Claim, claim, pinned
 from ollama_keeper.core.reasons import ServerState
-from ollama_keeper.core.units import show_duration
+from ollama_keeper.core.release import owed
+from ollama_keeper.core.view import GUEST, model_row, server_row
 from ollama_keeper.server import Server
 from ollama_keeper.store import open_store
+from ollama_keeper.web.asking import NoDaemon, Said
 
-NOTE = "released"
+NOTE = "to be released"
 TIMEOUT_S = 150.0  # a busy model is asked once a minute whether it is idle: twice, then it is left
-CHECK_EVERY_S = 1.0
 
 
 def release(path: Path | None, models: Sequence[str], *, everything: bool, unload: bool) -> int:
@@ -30,72 +36,100 @@ def release(path: Path | None, models: Sequence[str], *, everything: bool, unloa
         click.echo("ollama-keeper: MODEL is missing; name the models to release, or write --all", err=True)
         return EXIT_USAGE
     try:
-        config = configuration(path, (), {})
+        config = configuration(path, (), {}, models_required=False)
+        body: dict[str, object] = {"models": list(models), "by": me(), "note": NOTE, "unload": unload}
+        answer = ordered(config, "pause", body)
     except Unusable as unusable:
         return unusable.code
-    unknown = [name for name in models if not any(_means(name, model) for model in _configured(config))]
+    except Said as error:
+        click.echo(f"ollama-keeper: the daemon refused it: {error}", err=True)
+        return EXIT_SOME_NOT
+    except NoDaemon as nobody:
+        return _without(config, models, nobody, unload=unload)
+    return _by_daemon(config, Chosen(answer["models"], unload=unload), answer["unknown"])
+
+
+def _by_daemon(config: Config, chosen: Chosen, unknown: Sequence[str]) -> int:
     for name in unknown:
-        click.echo(f"ollama-keeper: {name} is not in the configuration", err=True)
-    chosen = tuple(model for model in _configured(config) if not models or any(_means(n, model) for n in models))
-    by_daemon = asked_daemon(config, "pause", {"models": list(chosen), "by": NOTE, "note": NOTE, "unload": unload})
-    if by_daemon:
-        click.echo("by the daemon, which leaves them alone from now on: ollama-keeper resume keeps them again")
-    code = asyncio.run(_released(config, chosen, unload=unload, by_daemon=by_daemon))
-    return code or (EXIT_SOME_NOT if unknown else EXIT_OK)
+        click.echo(f"ollama-keeper: {name} is not kept here; ollama-keeper status names what is", err=True)
+    if not chosen.models:
+        return EXIT_SOME_NOT
+    click.echo("by the daemon, which leaves them alone from now on; to have them kept again: ollama-keeper resume")
+    told = watched(config, chosen, timeout_s=TIMEOUT_S)
+    if told is None:
+        click.echo("ollama-keeper: the daemon ended before all was given back", err=True)
+        return EXIT_SOME_NOT
+    return _told(told, complete=not unknown)
 
 
-async def _released(config: Config, chosen: tuple[str, ...], *, unload: bool, by_daemon: bool) -> int:
-    """Watches until all are given back; without a daemon it is we who do it, and nothing is remembered of it."""
+# --- without a daemon -------------------------------------------------------------------------------------------------
+
+
+def _without(config: Config, models: Sequence[str], nobody: NoDaemon, *, unload: bool) -> int:
+    """By ourselves: what the configuration names, else what was remembered of loads."""
+    if (answer := asked(config)) is not None and any(row.state != GUEST for row in answer.status.models):
+        click.echo(f"ollama-keeper: {nobody}; without it they would be pinned again\nTry: {hint_of(config)}", err=True)
+        return EXIT_SOME_NOT
+    if not _configured(config):
+        config = replace(config, servers=tuple(_remembered(config)))
+    unknown = [name for name in models if not any(means(name, model) for model in _configured(config))]
+    for name in unknown:
+        click.echo(f"ollama-keeper: {name} is neither in the configuration, nor known as loaded by us", err=True)
+    names = tuple(model for model in _configured(config) if not models or any(means(n, model) for n in models))
+    if not names and models:
+        return EXIT_SOME_NOT
+    if not names:
+        hint = "where its daemon ran as another user, or with another file, the same with sudo or --config"
+        click.echo(f"ollama-keeper: nothing is known here that could be given back\nTry: {hint}", err=True)
+        return EXIT_SOME_NOT
+    return asyncio.run(_released(config, Chosen(names, unload=unload), complete=not unknown))
+
+
+def _remembered(config: Config) -> Iterator[ServerConfig]:
+    """The servers on which something is known as our load, each with these models: what no file names."""
     store = open_store(config.state_dir, report=lambda _: None, read_only=True)
-    async with watching(config, store, say=lambda _: None, dry_run=by_daemon) as watch:
-        for server in watch.servers if not by_daemon else ():
-            server.learn(Paused(chosen, None, NOTE, NOTE, unload))
-        await watch.until(lambda: _over(watch, chosen, by_daemon=by_daemon), timeout_s=TIMEOUT_S)
+    for name in store.servers():
+        kept = store.read(name)
+        models = [one.model for one in kept if one.model and one.document.get("record")]
+        urls = {str(one.document["url"]) for one in kept if one.document.get("url")}
+        if models and len(urls) == 1:
+            (server,) = configuration(None, models, {"ollama": urls.pop()}).servers
+            yield replace(server, address=replace(server.address, name=name))
+
+
+async def _released(config: Config, chosen: Chosen, *, complete: bool) -> int:
+    """Watches until all are given back; it is we who do it, and nothing is remembered of it."""
+    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
+    async with watching(config, store, say=lambda _: None, dry_run=False) as watch:
+        for server in watch.servers:
+            server.learn(Paused(tuple(chosen.models), None, me(), NOTE, chosen.unload))
+        await watch.until(lambda: _over(watch, chosen), timeout_s=TIMEOUT_S)
         if watch.nobody_answered():
             click.echo("ollama-keeper: no server answered", err=True)
             return EXIT_NOBODY
-        told = [_outcome(model, server, unload=unload) for server, model in _all(watch, chosen)]
-    for text, _ in told:
-        click.echo(text)
-    return EXIT_OK if all(good for _, good in told) else EXIT_SOME_NOT
+        rows = [
+            (model_row(model, server.memory, server.now()), server_row(server.memory))
+            for server, model in _all(watch, chosen)
+        ]
+        return _told([outcome(row, of, unload=chosen.unload, by_daemon=False) for row, of in rows], complete=complete)
 
 
-def _over(watch: Watch, chosen: tuple[str, ...], *, by_daemon: bool) -> bool:
+def _over(watch: Watch, chosen: Chosen) -> bool:
     for server, model in _all(watch, chosen):
-        if not by_daemon:
-            server.start_check(model.model)
+        server.start_check(model.model)
     seen = all(server.memory.state is not ServerState.WAITING for server in watch.servers)
     return seen and all(_free(model, server) for server, model in _all(watch, chosen))
 
 
 def _free(model: ModelMemory, server: Server) -> bool:
     """Whether nothing of ours is left to give back, and a look has shown it."""
-    memory, now = server.memory, server.now()
-    if model.listed is None:
-        return memory.good is not None
-    still_listed_pinned = model.given_back and pinned(memory.remaining_s(model.listed, now))
-    return claim(model, memory, now) is not Claim.OURS and not still_listed_pinned
+    return server.memory.good is not None and not owed(model, server.memory, server.now())
 
 
-def _outcome(model: ModelMemory, server: Server, *, unload: bool) -> tuple[str, bool]:
-    memory, place = server.memory, f"{server.memory.server}: {model.model}"
-    if memory.good is None:
-        return f"{place}: unknown: the server does not answer", False
-    if model.listed is None:
-        return f"{place}: not in memory", True
-    left_s = memory.remaining_s(model.listed, server.now())
-    if claim(model, memory, server.now()) is Claim.OURS:
-        return f"{place}: still in use, so left alone; try again, or: ollama stop {model.model}", False
-    if not pinned(left_s):
-        ends = f"no pin; Ollama drops it in {show_duration(max(left_s, 0.0))}, if nobody uses it"
-        return f"{place}: {ends}{f'; at once: ollama stop {model.model}' if unload else ''}", True
-    return f"{place}: pinned, but not by us as far as is known; to drop it: ollama stop {model.model}", True
-
-
-def _all(watch: Watch, chosen: tuple[str, ...]) -> Iterator[tuple[Server, ModelMemory]]:
+def _all(watch: Watch, chosen: Chosen) -> Iterator[tuple[Server, ModelMemory]]:
     for server in watch.servers:
         for model in server.memory.known:
-            if model.model in chosen or server.memory.is_leaving(model):
+            if model.model in chosen.models or server.memory.is_leaving(model):
                 yield server, model
 
 
@@ -103,5 +137,7 @@ def _configured(config: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys(policy.model for server in config.servers for policy in server.policies))
 
 
-def _means(name: str, model: str) -> bool:
-    return is_name(name) and parse_name(name) == parse_name(model)
+def _told(told: Sequence[tuple[str, bool]], *, complete: bool) -> int:
+    for text, _ in told:
+        click.echo(text)
+    return EXIT_OK if complete and all(good for _, good in told) else EXIT_SOME_NOT

@@ -62,9 +62,9 @@ class Question:
 
     def of_daemon(self) -> Heard:
         """What the daemon knows of it."""
-        answer = asked(self.config.web)
+        answer = asked(self.config)
         if answer is None:
-            return Heard(None, NOBODY if can_be_asked(self.config.web) else "")
+            return Heard(None, NOBODY if can_be_asked(self.config) else "")
         meant = about(answer, self.config) if self.named else answer
         if meant is None:
             others = ", ".join(row.name for row in answer.status.servers)

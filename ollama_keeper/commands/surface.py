@@ -130,15 +130,16 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
 
 
 async def _serve_control(given: Given, taken: Control, desk: Desk) -> None:
-    from ollama_keeper.web.app import status_route
-    from ollama_keeper.web.control import control_app
-    from ollama_keeper.web.gate import Gate
-    from ollama_keeper.web.serving import serve
-
-    def memories() -> tuple[ServerMemory, ...]:
-        return tuple(server.memory for server in desk.servers)
-
-    gate = None if taken.token is None else Gate(taken.token.encode(), now=given.clock.now, tell=given.tell)
-    status = status_route(memories, given.clock.now, given.shares)
+    """Takes commands; where that fails the socket is closed, so that nobody waits there for an answer."""
     with taken.bound, removed(taken):
-        await serve(control_app(desk, gate, more=[status]), taken.bound)
+        from ollama_keeper.web.app import status_route
+        from ollama_keeper.web.control import control_app
+        from ollama_keeper.web.gate import Gate
+        from ollama_keeper.web.serving import serve
+
+        def memories() -> tuple[ServerMemory, ...]:
+            return tuple(server.memory for server in desk.servers)
+
+        now = given.clock.now
+        gate = None if taken.token is None else Gate(taken.token.encode(), now=now, tell=given.tell)
+        await serve(control_app(desk, gate, more=[status_route(memories, now, given.shares)]), taken.bound)

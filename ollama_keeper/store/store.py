@@ -107,6 +107,17 @@ class Store:
             return ()
         return tuple(Kept(model, parsed) for model, text in rows if (parsed := _document(text)) is not None)
 
+    def servers(self) -> tuple[str, ...]:
+        """The servers of which something was kept; none where there is no file, and where it cannot be read."""
+        if self._path is None or not self._path.is_file():
+            return ()
+        try:
+            with connected(self._path, mode="ro") as database:
+                return tuple(name for (name,) in database.execute("SELECT DISTINCT server FROM kept ORDER BY server"))
+        except sqlite3.Error as error:
+            self._tell(error)
+            return ()
+
     def write(self, server: str, kept: Kept) -> None:
         """Keeps a document from now on; returns at once. One of more than 64 KiB is not kept, and told.
 

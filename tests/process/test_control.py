@@ -55,7 +55,7 @@ def test_without_a_daemon_the_command_says_so_and_ends_with_2(world: World, tmp_
 
 def test_a_pause_names_its_models_or_all(world: World) -> None:
     done = world.do("pause")
-    assert done.code == 1
+    assert done.code == 64
     assert "--all" in done.err
 
 
