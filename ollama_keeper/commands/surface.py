@@ -124,7 +124,8 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
     more = [*page_routes(control=gate is not None), stream_route(given.feed)]
     more += [metrics_route(desk, given.sources, now), History(given.past, memories, now).route()]
     more += [] if gate is None else command_routes(desk, below="/control")
-    app = web_app(memories, now, hosts, more=more, gate=gate, shares=given.shares)
+    states = given.sources.counted.states
+    app = web_app(memories, now, hosts, more=more, gate=gate, shares=given.shares, states=states)
     with bound:
         await serve(app, bound, ending=given.feed.close)
 

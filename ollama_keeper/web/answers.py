@@ -18,6 +18,12 @@ class Json(Response):
         return as_json(content) + b"\n"
 
 
+class Written(Response):
+    """A JSON document whose text is made already."""
+
+    media_type = "application/json"
+
+
 def problem(status: int, error: str, **more: str) -> Json:
     """Why a request was not answered as it was asked."""
     return Json({"error": error, **more}, status_code=status)

@@ -1,8 +1,7 @@
 """The routes: `/livez`, `/readyz`, `/readyz/MODEL` and `/status`, answered from memory."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -17,12 +16,14 @@ from starlette.types import ASGIApp
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.readiness import Unready, unready, unready_of
-from ollama_keeper.core.view import GUEST, VERSION, ModelRow, Status, document, model_rows, server_row, written
-from ollama_keeper.web.answers import Json, no, problem
+from ollama_keeper.core.states import States, states_of
+from ollama_keeper.core.view import Warm, WarmShares, never_counted
+from ollama_keeper.web.answers import Json, Written, no, problem
 from ollama_keeper.web.control import BadCommand, refused
 from ollama_keeper.web.gate import Gate
 from ollama_keeper.web.guard import Guard
 from ollama_keeper.web.hosts import Hosts
+from ollama_keeper.web.status import status_text
 
 Memories = Callable[[], Iterable[ServerMemory]]
 Now = Callable[[], Instant]
@@ -51,12 +52,16 @@ class Routes:
     Args:
         memories: what the daemon knows of its servers.
         shares: of a server and a model; None where nobody counts.
+        states: of all models of a server, where somebody has them already.
     """
 
-    def __init__(self, memories: Memories, now: Now, shares: SharesOf | None = None) -> None:
+    def __init__(
+        self, memories: Memories, now: Now, *, shares: SharesOf | None = None, states: States = states_of
+    ) -> None:
         self._memories = memories
         self._now = now
         self._shares = shares
+        self._states = states
 
     async def livez(self, _: Request) -> Response:
         """That this is answered at all: the loop turns. Says nothing of Ollama."""
@@ -72,22 +77,21 @@ class Routes:
         return problem(404, "no such model is kept here") if found is None else _readiness(found)
 
     async def status(self, _: Request) -> Response:
-        """All servers and models, as they are at this moment; `docs/status.schema.json` describes it.
-
-        At 1,000 models this takes longer than a look may be late, so others have their turn after each server.
-        """
+        """All servers and models, as they are at this moment; `docs/status.schema.json` describes it."""
         memories, now = tuple(self._memories()), self._now()
-        rows: list[ModelRow] = []
-        for memory in memories:
-            rows += (self._counted(row, now) for row in model_rows(memory, now))
-            await asyncio.sleep(0)
-        return Json(document(Status(VERSION, written(now.wall), tuple(map(server_row, memories)), tuple(rows))))
+        return Written(await status_text(memories, now, states=self._states, warm=self._warm_by(now)))
 
-    def _counted(self, row: ModelRow, now: Instant) -> ModelRow:
-        if self._shares is None or row.state == GUEST:
-            return row
-        shares = self._shares(row.server, row.model, now.wall)
-        return replace(row, warm_day=_rounded(shares.day), warm_month=_rounded(shares.month))
+    def _warm_by(self, now: Instant) -> Warm:
+        """How much of its wanted time a model was warm, as of now."""
+        shares_of = self._shares
+        if shares_of is None:
+            return never_counted
+
+        def warm(server: str, model: str) -> WarmShares:
+            shares = shares_of(server, model, now.wall)
+            return _rounded(shares.day), _rounded(shares.month)
+
+        return warm
 
 
 def web_app(
@@ -98,15 +102,17 @@ def web_app(
     more: Sequence[Route] = (),
     gate: Gate | None = None,
     shares: SharesOf | None = None,
+    states: States = states_of,
 ) -> ASGIApp:
     """The ASGI app.
 
     Args:
         shares: how much of its wanted time a model was warm.
+        states: of all models of a server, where somebody has them already.
         more: routes beside those of `Routes`.
         gate: lets commands through to those of `more` that take them.
     """
-    routes = Routes(memories, now, shares)
+    routes = Routes(memories, now, shares=shares, states=states)
     inner = Starlette(
         routes=[
             Route("/livez", routes.livez),
@@ -123,7 +129,7 @@ def web_app(
 
 def status_route(memories: Memories, now: Now, shares: SharesOf | None = None) -> Route:
     """`/status` alone, for another app."""
-    return Route("/status", Routes(memories, now, shares).status)
+    return Route("/status", Routes(memories, now, shares=shares).status)
 
 
 def _rounded(share: float | None) -> float | None:

@@ -26,8 +26,10 @@ from ollama_keeper.core.facts import (
 )
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.names import parse_name
+from ollama_keeper.core.outlook import outlook
 from ollama_keeper.core.pace import look_after_s, tags_due, to_describe
-from ollama_keeper.core.reasons import REASONS_OF, Failure
+from ollama_keeper.core.reasons import REASONS_OF, Failure, State
+from ollama_keeper.core.release import owed
 from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.states import state_of
 from ollama_keeper.core.turn import next_load
@@ -139,6 +141,8 @@ def check_total(story: Story) -> None:
         decide(model, memory, now)
         state, reason = state_of(model, memory, now)
         assert reason is None or reason in REASONS_OF[state]
+        assert outlook(model, memory, now, state=state) == outlook(model, memory, now)
+        assert state is not State.READY or not owed(model, memory, now)
 
 
 @settings(max_examples=300, deadline=None)
