@@ -104,7 +104,7 @@ def _control(path: Path, tell: Tell) -> Control | None:
 
 
 async def _serve_status(given: Given, bound: socket.socket, token: bytes | None, desk: Desk) -> None:
-    from ollama_keeper.web.app import web_app
+    from ollama_keeper.web.app import Reckoned, web_app
     from ollama_keeper.web.control import command_routes
     from ollama_keeper.web.gate import Gate
     from ollama_keeper.web.history import History
@@ -124,8 +124,8 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
     more = [*page_routes(control=gate is not None), stream_route(given.feed)]
     more += [metrics_route(desk, given.sources, now), History(given.past, memories, now).route()]
     more += [] if gate is None else command_routes(desk, below="/control")
-    states = given.sources.counted.states
-    app = web_app(memories, now, hosts, more=more, gate=gate, shares=given.shares, states=states)
+    reckoned = Reckoned(given.shares, given.sources.counted.states)
+    app = web_app(memories, now, hosts, more=more, gate=gate, reckoned=reckoned)
     with bound:
         await serve(app, bound, ending=given.feed.close)
 
@@ -133,7 +133,7 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
 async def _serve_control(given: Given, taken: Control, desk: Desk) -> None:
     """Takes commands; where that fails the socket is closed, so that nobody waits there for an answer."""
     with taken.bound, removed(taken):
-        from ollama_keeper.web.app import status_route
+        from ollama_keeper.web.app import Reckoned, status_route
         from ollama_keeper.web.control import control_app
         from ollama_keeper.web.gate import Gate
         from ollama_keeper.web.serving import serve
@@ -143,4 +143,5 @@ async def _serve_control(given: Given, taken: Control, desk: Desk) -> None:
 
         now = given.clock.now
         gate = None if taken.token is None else Gate(taken.token.encode(), now=now, tell=given.tell)
-        await serve(control_app(desk, gate, more=[status_route(memories, now, given.shares)]), taken.bound)
+        reckoned = Reckoned(given.shares, given.sources.counted.states)
+        await serve(control_app(desk, gate, more=[status_route(memories, now, reckoned)]), taken.bound)

@@ -1,7 +1,7 @@
 """The routes: `/livez`, `/readyz`, `/readyz/MODEL` and `/status`, answered from memory."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -46,22 +46,33 @@ class Shares(Protocol):
 SharesOf = Callable[[str, str, datetime], Shares]
 
 
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """What others have reckoned already.
+
+    Attributes:
+        shares: how much of its wanted time a model was warm; None where nobody counts.
+        states: of all models of a server.
+    """
+
+    shares: SharesOf | None = None
+    states: States = states_of
+
+
+NOTHING_RECKONED = Reckoned()
+
+
 class Routes:
     """Each route, a pure reading of what is known at the moment.
 
     Args:
         memories: what the daemon knows of its servers.
-        shares: of a server and a model; None where nobody counts.
-        states: of all models of a server, where somebody has them already.
     """
 
-    def __init__(
-        self, memories: Memories, now: Now, *, shares: SharesOf | None = None, states: States = states_of
-    ) -> None:
+    def __init__(self, memories: Memories, now: Now, reckoned: Reckoned = NOTHING_RECKONED) -> None:
         self._memories = memories
         self._now = now
-        self._shares = shares
-        self._states = states
+        self._reckoned = reckoned
 
     async def livez(self, _: Request) -> Response:
         """That this is answered at all: the loop turns. Says nothing of Ollama."""
@@ -79,11 +90,11 @@ class Routes:
     async def status(self, _: Request) -> Response:
         """All servers and models, as they are at this moment; `docs/status.schema.json` describes it."""
         memories, now = tuple(self._memories()), self._now()
-        return Written(await status_text(memories, now, states=self._states, warm=self._warm_by(now)))
+        return Written(await status_text(memories, now, states=self._reckoned.states, warm=self._warm_by(now)))
 
     def _warm_by(self, now: Instant) -> Warm:
         """How much of its wanted time a model was warm, as of now."""
-        shares_of = self._shares
+        shares_of = self._reckoned.shares
         if shares_of is None:
             return never_counted
 
@@ -101,18 +112,15 @@ def web_app(
     *,
     more: Sequence[Route] = (),
     gate: Gate | None = None,
-    shares: SharesOf | None = None,
-    states: States = states_of,
+    reckoned: Reckoned = NOTHING_RECKONED,
 ) -> ASGIApp:
     """The ASGI app.
 
     Args:
-        shares: how much of its wanted time a model was warm.
-        states: of all models of a server, where somebody has them already.
         more: routes beside those of `Routes`.
         gate: lets commands through to those of `more` that take them.
     """
-    routes = Routes(memories, now, shares=shares, states=states)
+    routes = Routes(memories, now, reckoned)
     inner = Starlette(
         routes=[
             Route("/livez", routes.livez),
@@ -127,9 +135,9 @@ def web_app(
     return Guard(inner, hosts, gate)
 
 
-def status_route(memories: Memories, now: Now, shares: SharesOf | None = None) -> Route:
+def status_route(memories: Memories, now: Now, reckoned: Reckoned = NOTHING_RECKONED) -> Route:
     """`/status` alone, for another app."""
-    return Route("/status", Routes(memories, now, shares=shares).status)
+    return Route("/status", Routes(memories, now, reckoned).status)
 
 
 def _rounded(share: float | None) -> float | None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ollama_keeper.simulator import Simulator
-from ollama_keeper.web.app import web_app
+from ollama_keeper.web.app import Reckoned, web_app
 from ollama_keeper.web.hosts import Hosts
 from tests.component.test_keeping import LLAMA, QWEN, pinned
 from tests.component.test_reload import settled
@@ -83,7 +83,7 @@ async def test_status_tells_what_share_of_the_time_a_model_was_warm(sim: Simulat
             return Shares(0.98765432, None)
 
         memories = [server.memory for server in keeper.daemon.servers]
-        app: Any = web_app(lambda: memories, LoopClock().now, Hosts("127.0.0.1"), shares=shares)
+        app: Any = web_app(lambda: memories, LoopClock().now, Hosts("127.0.0.1"), reckoned=Reckoned(shares))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as web:
             (row,) = (await web.get("/status")).json()["models"]
         assert (row["warm_day"], row["warm_month"]) == (0.98765, None)
