@@ -4,28 +4,40 @@ import dataclasses
 import json
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ollama_keeper.clock import SystemClock
+from ollama_keeper.commands.asked import asked, can_be_asked
 from ollama_keeper.commands.past import NoHistory, history, meant, nothing_of
 from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
 from ollama_keeper.config import Config
+from ollama_keeper.core.reasons import State
 from ollama_keeper.core.record import replace
 from ollama_keeper.core.timeline import Availability, Span, counted, share_of, timeline
 from ollama_keeper.core.units import show_duration
+from ollama_keeper.core.view import GUEST, ModelRow
+from ollama_keeper.report.held import held_text
 from ollama_keeper.report.phrases import REASONS, number
 from ollama_keeper.report.plain import json_line, stamp
 from ollama_keeper.store import Entry, Past
-from ollama_keeper.web.asking import NoDaemon, status
 
 LINES = 40
 ALSO = ("server.", "keeper.started", "keeper.stopped", "clock.")
+
+
+class Asked(Enum):
+    """What came of asking a daemon: it answers, none does, or there is no place to ask at."""
+
+    ANSWERS = auto()
+    SILENT = auto()
+    NOBODY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +45,9 @@ class Story:
     """What is known of one model on one server.
 
     Attributes:
-        live: its row in `/status`; None while no daemon answers.
+        live: its row in `/status`; None while no daemon answers that has it.
         seen: when the keeper last saw the server, as far as that was written.
-        asked: whether there was an address to ask a daemon at.
+        asked: what came of asking a daemon.
     """
 
     server: str
@@ -44,10 +56,10 @@ class Story:
     since: datetime
     spans: tuple[Span, ...]
     events: tuple[Entry, ...]
-    live: Mapping[str, Any] | None
+    live: ModelRow | None
     seen: datetime | None
     month: Availability
-    asked: bool = True
+    asked: Asked = Asked.ANSWERS
 
 
 def explain(path: Path | None, model: str, *, since_s: float, as_json: bool) -> int:
@@ -71,20 +83,21 @@ def explain(path: Path | None, model: str, *, since_s: float, as_json: bool) -> 
 
 def _stories(config: Config, past: Past, name: str, since_s: float) -> list[Story]:
     now = SystemClock().now().wall.astimezone()
-    known, live = past.known(), _live(config)
+    known, answer = past.known(), asked(config)
     names = set(meant(name, [model for _, model in known]))
-    rows = {(row["server"], row["model"]): row for row in live or ()}
+    rows = {(row.server, row.model): row for row in answer.status.models} if answer else {}
     since = max(now - timedelta(seconds=since_s), past.begun() or now)
     stories = [_story(past, key, rows.get(key), since, now) for key in known if key[1] in names]
-    return stories if config.web.listen else [dataclasses.replace(story, asked=False) for story in stories]
+    asked_of = Asked.ANSWERS if answer else Asked.SILENT if can_be_asked(config) else Asked.NOBODY
+    return [dataclasses.replace(story, asked=asked_of) for story in stories]
 
 
-def _story(past: Past, key: tuple[str, str], row: Mapping[str, Any] | None, since: datetime, now: datetime) -> Story:
+def _story(past: Past, key: tuple[str, str], row: ModelRow | None, since: datetime, now: datetime) -> Story:
     seen = past.seen().get(key[0])
     until = now if row is not None or seen is None else max(seen, since)
     events = tuple(one for one in past.events(since=since) if _belongs(one, *key))
     spans = past.spans(server=key[0], model=key[1], since=since, until=now)
-    if row is not None and spans and spans[-1].state == row["state"]:
+    if row is not None and spans and spans[-1].state == row.state:
         spans[-1] = replace(spans[-1], end=now)  # it goes on, though that is not written yet
     month = past.availability(*key, now)
     return Story(*key, now, since, timeline(spans, since, until), events, row, seen, month)
@@ -94,17 +107,6 @@ def _belongs(entry: Entry, server: str, model: str) -> bool:
     if entry.model is not None:
         return (entry.server, entry.model) == (server, model)
     return entry.server in {None, server} and entry.event.startswith(ALSO)
-
-
-def _live(config: Config) -> Sequence[Mapping[str, Any]] | None:
-    """The models as the daemon has them now; None where none answers."""
-    if config.web.listen is None:
-        return None
-    try:
-        models: Sequence[Mapping[str, Any]] = status(config.web.listen)["models"]
-    except NoDaemon:
-        return None
-    return models
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -119,19 +121,21 @@ def _answer(story: Story) -> list[str]:
     who = f"{story.model} on {story.server}"
     if story.live is None:
         return _as_of(story, who)
-    state, reason = story.live["state"], story.live["reason"]
-    lines = [f"{who} is {_state(state, reason)}{_since(story.live.get('since'), story.now)}"]
+    row = story.live
+    lines = [f"{who} is {_state(row.state, row.reason)}{_since(row.since, story.now)}"]
+    if row.state == State.PAUSED:
+        held = held_text(row, story.now)
+        lines.append(f"{held[0].upper()}{held[1:]}.")
     lost = next((one for one in reversed(story.events) if one.event == "model.lost"), None)
-    if not story.live["resident"] and lost is not None:
+    if not row.resident and lost is not None:
         lines.append(f"It left at {_at(lost.ts, story.now)}: {_cause(lost)}.")
-    return [*lines, _next(story.live)]
+    return [*lines, _next(row)]
 
 
 def _as_of(story: Story, who: str) -> list[str]:
     last = story.seen or (story.spans[-1].end if story.spans else story.now)
     ago = show_duration((story.now - last).total_seconds())
-    down = "No ollama-keeper answers" if story.asked else "web.listen is off, so no ollama-keeper was asked"
-    down = f"{down}; the last sign of one is from {_at(last, story.now)}, {ago} ago."
+    down = f"{_DOWN[story.asked]} is from {_at(last, story.now)}, {ago} ago."
     known = [span for span in story.spans if span.begin < last]
     if not known:
         return [down, f"Nothing is known of {who} in this time."]
@@ -139,13 +143,25 @@ def _as_of(story: Story, who: str) -> list[str]:
     return [
         f"{who} was {_state(was.state, was.reason)}{_since(was.begin.isoformat(), story.now, last)}",
         down,
-        "Nothing keeps it now; next: start ollama-keeper run." if story.asked else "What comes next is not known here.",
+        _REMEDY[story.asked],
     ]
 
 
+_DOWN = {
+    Asked.ANSWERS: "The ollama-keeper that runs here does not keep it; the last sign of one that did",
+    Asked.SILENT: "No ollama-keeper answers; the last sign of one",
+    Asked.NOBODY: "web.socket and web.listen are off, so no ollama-keeper was asked; the last sign of one",
+}
+_REMEDY = {
+    Asked.ANSWERS: "Nothing keeps it now; next: name it in models, or to ollama-keeper run.",
+    Asked.SILENT: "Nothing keeps it now; next: start ollama-keeper run.",
+    Asked.NOBODY: "What comes next is not known here.",
+}
+
+
 def _state(state: str, reason: str | None) -> str:
-    name = state.replace("_", " ")
-    return f"{name} ({REASONS.get(reason, reason)})" if reason else name
+    name = "resident, but not kept here" if state == GUEST else state.replace("_", " ")
+    return f"{name} ({REASONS.get(reason, reason)})" if reason and state != State.PAUSED else name
 
 
 def _since(since: str | None, now: datetime, until: datetime | None = None) -> str:
@@ -166,10 +182,14 @@ _STEPS = {
 }
 
 
-def _next(row: Mapping[str, Any]) -> str:
-    step, in_s = row.get("next"), row.get("next_s")
+def _next(row: ModelRow) -> str:
+    step, in_s = row.next, row.next_s
+    if row.state == GUEST:
+        return _REMEDY[Asked.ANSWERS]
+    if step is None and row.state == State.PAUSED:
+        return "Next: it is left alone until it is resumed."
     if step is None:
-        ready = row["state"] in {"ready", "degraded"}
+        ready = row.state in {State.READY, State.DEGRADED}
         return "Next: only looks." if ready else "Next: it waits; nothing is foreseen until something changes."
     when = "when its turn comes" if in_s is None else "now" if in_s <= 0 else f"in {show_duration(in_s)}"
     return f"Next: {_STEPS.get(step, step)} {when}."
@@ -262,7 +282,7 @@ def document(story: Story) -> dict[str, Any]:
         "now": stamp(story.now),
         "daemon": story.live is not None,
         "last_seen": stamp(story.seen) if story.seen else None,
-        "status": story.live,
+        "status": dataclasses.asdict(story.live) if story.live else None,
         "spans": [_span(span) for span in story.spans],
         "events": [json.loads(json_line(_event(one))) for one in story.events],
         "wanted_s": round(sum(one.wanted_s for one in totals), 1),
