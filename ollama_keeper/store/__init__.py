@@ -1,6 +1,6 @@
 """What outlives a restart, in one SQLite file: documents of the servers, notes of others, and the history."""
 
-from ollama_keeper.store.file import FILE, MIGRATIONS, SCHEMA
+from ollama_keeper.store.file import FILE, MIGRATIONS, SCHEMA, newer, schema_of
 from ollama_keeper.store.history import Entry, Past, Record, Resumed, Use, entry
 from ollama_keeper.store.store import LARGEST_DOCUMENT, Kept, Store, open_store
 
@@ -17,5 +17,7 @@ __all__ = [
     "Store",
     "Use",
     "entry",
+    "newer",
     "open_store",
+    "schema_of",
 ]

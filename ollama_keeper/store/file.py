@@ -70,13 +70,24 @@ def connected(path: Path, *, mode: str = "rw") -> Iterator[sqlite3.Connection]:
             raise sqlite3.DatabaseError(DAMAGE) from error
 
 
-def of_this_version(path: Path) -> bool:
-    """Whether the file can be read as it is."""
+def schema_of(path: Path) -> int | None:
+    """The version of a file's schema, 0 where nothing was made yet; None where there is no file that can be read."""
     try:
         with connected(path, mode="ro") as database:
-            return _version(database) == SCHEMA
+            return version_of(database)
     except sqlite3.Error:
-        return False
+        return None
+
+
+def version_of(database: sqlite3.Connection) -> int:
+    """The version of the schema of an open file."""
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def newer(version: int) -> str:
+    """That a newer version wrote a file."""
+    return f"a newer ollama-keeper wrote it (schema {version}, this one knows {SCHEMA})"
 
 
 def unusable(path: Path, error: Exception) -> StateFailed:
@@ -90,9 +101,9 @@ def _made(path: Path, *, thoroughly: bool) -> bool:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     with connected(path) as database:
-        version = _version(database)
+        version = version_of(database)
         if version > SCHEMA:
-            msg = f"a newer ollama-keeper wrote it (schema {version}, this one knows {SCHEMA}), so it is left alone"
+            msg = f"{newer(version)}, so it is left alone; update ollama-keeper, or name another state_dir"
             raise StateError(msg)
         _check(database, version, thoroughly=thoroughly)
         with suppress(sqlite3.OperationalError):  # another keeper may be at it, and some network disks cannot
@@ -102,11 +113,11 @@ def _made(path: Path, *, thoroughly: bool) -> bool:
 
 
 def _migrate(database: sqlite3.Connection) -> None:
-    if _version(database) == SCHEMA:
+    if version_of(database) == SCHEMA:
         return
     with database:
         database.execute("BEGIN IMMEDIATE")
-        for step in MIGRATIONS[_version(database) :]:
+        for step in MIGRATIONS[version_of(database) :]:
             database.execute(step)
         database.execute(f"PRAGMA user_version = {SCHEMA}")
 
@@ -130,11 +141,6 @@ def _damaged(error: sqlite3.DatabaseError) -> bool:
     """Whether the file itself is at fault, and not its place. Extended codes have the plain one in their low byte."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     return code & 0xFF in DAMAGED
-
-
-def _version(database: sqlite3.Connection) -> int:
-    version: int = database.execute("PRAGMA user_version").fetchone()[0]
-    return version
 
 
 def _set_aside(path: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ollama_keeper.core.record import record
 from ollama_keeper.core.timeline import Availability, Span, availability, timeline
-from ollama_keeper.store.file import connected
+from ollama_keeper.store.file import SCHEMA, connected, newer, version_of
 
 DAYS = 30
 LARGEST = 64 * 1024 * 1024  # bytes of the whole file
@@ -170,7 +170,9 @@ class Past:
     Args:
         path: of the store; None, or no file: nothing is known.
 
-    Its methods raise sqlite3.Error where the file cannot be read.
+    Of a file that an older version wrote, which is migrated when a keeper runs, what is there is read.
+
+    Its methods raise sqlite3.Error where the file cannot be read, NotSupportedError where a newer version wrote it.
     """
 
     path: Path | None
@@ -266,7 +268,15 @@ class Past:
         if self.path is None or not self.path.is_file():
             return []
         with connected(self.path, mode="ro") as database:
-            return database.execute(sql, values).fetchall()
+            version = version_of(database)
+            if version > SCHEMA:
+                raise sqlite3.NotSupportedError(newer(version))
+            try:
+                return database.execute(sql, values).fetchall()
+            except sqlite3.OperationalError:
+                if version == SCHEMA:
+                    raise
+                return []  # the table came later
 
 
 def _where(*conditions: tuple[str, object]) -> tuple[str, list[object]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ollama_keeper.core.units import show_size
 from ollama_keeper.errors import StateError
-from ollama_keeper.store.file import FILE, Report, connected, of_this_version, prepare, unusable
+from ollama_keeper.store.file import FILE, SCHEMA, Report, connected, prepare, schema_of, unusable
 from ollama_keeper.store.history import Past, Record, prune, put, put_seen
 
 RETRY_S = 30.0
@@ -292,14 +292,15 @@ def open_store(state_dir: Path | None, *, report: Report, read_only: bool = Fals
     Args:
         state_dir: made if it is not there, readable by its owner only; None keeps nothing.
         report: told what is wrong, once.
-        read_only: nothing is made, migrated or written, and nothing is reported.
+        read_only: nothing is made, migrated, written or reported; of an older file what is there is read.
         retry_s: how long a file that failed is left alone.
     """
     if state_dir is None:
         return Store(None, report=report)
     path = state_dir / FILE
     if read_only:
-        return Store(path if of_this_version(path) else None, report=report, read_only=True)
+        known = 0 < (schema_of(path) or 0) <= SCHEMA
+        return Store(path if known else None, report=lambda _: None, read_only=True)
     try:
         prepare(path, report)
     except StateError as error:

@@ -326,7 +326,7 @@ def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path, opened: Opened,
     store = opened(tmp_path)
     assert told.next().hint == (
         f"a newer ollama-keeper wrote it (schema {SCHEMA + 1}, this one knows {SCHEMA}), so it is left alone; "
-        "ollama-keeper goes on in memory"
+        "update ollama-keeper, or name another state_dir; ollama-keeper goes on in memory"
     )
     store.write("gpu", Kept("a", DOCUMENT))
     store.close(SOON)
