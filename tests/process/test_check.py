@@ -1,9 +1,15 @@
 """`check` as a user sees it: what is wrong, why, what to do, and an exit code for scripts."""
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from ollama_keeper.store import FILE, SCHEMA, Use, entry, open_store
 from tests.kit.proc import World
 
 pytestmark = pytest.mark.process
@@ -39,3 +45,53 @@ def test_a_secret_that_others_can_read_is_a_warning(world: World) -> None:
     assert done.code == 1
     assert f"do:  chmod 600 {token}" in done.out
     assert "nobody-guesses" not in done.out + done.err
+
+
+@pytest.fixture
+def config(world: World) -> Path:
+    """A configuration of a server called gpu, whose state directory is `state`."""
+    server = world.simulate()
+    path = world.home / "keeper.yaml"
+    path.write_text(f"servers: [{{name: gpu, url: '{server.url}'}}]\nmodels: [qwen3:8b]\nstate_dir: {state(world)}\n")
+    return path
+
+
+def state(world: World) -> Path:
+    return world.home / "state"
+
+
+def codes(world: World, config: Path) -> dict[str, str]:
+    """The findings by code, with what is said of each."""
+    done = world.do("check", "-c", str(config), "--json")
+    return {finding["code"]: finding["what"] for finding in json.loads(done.out)["findings"]}
+
+
+def test_a_cron_script_is_found_by_its_effects(world: World, config: Path) -> None:
+    now = datetime.now(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    store = open_store(state(world), report=pytest.fail)
+    store.append(*(Use("gpu", "qwen3:8b", hour - timedelta(hours=back), "pin", 12) for back in range(30)))
+    store.append(*(Use("other", "qwen3:8b", hour - timedelta(hours=back), "pin", 12) for back in range(30)))
+    came = {"server": "gpu", "model": "qwen3:8b", "by": "client"}
+    ours = came | {"by": "keeper"}
+    for back in range(6):
+        store.append(entry(now - timedelta(days=back, minutes=20), "model.ready", "info", came, "loaded"))
+        store.append(entry(now - timedelta(days=back, minutes=5), "model.ready", "info", ours, "warmed"))
+    store.close(5.0)
+    found = codes(world, config)
+    assert found.keys() == {"regular_use", "regular_loads"}
+    assert found["regular_use"] == "it was used in 12 minutes of each of the last 24 hours, and not by us"
+    assert found["regular_loads"].startswith("it was loaded by a client at ")
+    assert found["regular_loads"].endswith(" on 6 of the last 8 days")
+
+
+def test_a_state_file_of_another_version_is_told_and_left_alone(world: World, config: Path) -> None:
+    state(world).mkdir()
+    path = state(world) / FILE
+    shutil.copy(Path(__file__).parents[1] / "data" / "stores" / "schema-1.db", path)
+    before = path.read_bytes()
+    assert f"an older ollama-keeper wrote it (schema 1, this one's is {SCHEMA})" in codes(world, config)["state_older"]
+    assert path.read_bytes() == before
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    assert f"(schema {SCHEMA + 1}, this one knows {SCHEMA})" in codes(world, config)["state_newer"]
