@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import click
+
+from ollama_keeper.commands.handed import Key, held
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.progress import Progress, Usual, progress
 from ollama_keeper.commands.start import (
@@ -27,7 +30,10 @@ READY = frozenset({State.READY, State.DEGRADED})
 def wait(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, timeout_s: float) -> int:
     """Waits for each model; see `ollama-keeper wait --help`."""
     try:
-        return asyncio.run(_wait(configuration(path, models, flags), timeout_s))
+        config = configuration(path, models, flags)
+        for (server, model), why in held(config).items():
+            click.echo(f"{server}: {model}: {why}", err=True)
+        return asyncio.run(_wait(config, timeout_s))
     except Unusable as unusable:
         return unusable.code
 
@@ -38,7 +44,7 @@ async def _wait(config: Config, timeout_s: float) -> int:
         with progress(watch.servers, usual=_usual(config)) as show:
             told: set[tuple[str, str]] = set()
             await watch.until(lambda: _all_told(watch, told, show), timeout_s=timeout_s)
-            return _code(watch, show)
+            return _code(watch, show, held(config))
 
 
 def _usual(config: Config) -> Usual:
@@ -66,7 +72,7 @@ def _settled(server: Server, model: ModelMemory) -> bool:
     return state in READY or state is State.REFUSED
 
 
-def _code(watch: Watch, show: Progress) -> int:
+def _code(watch: Watch, show: Progress, held: Mapping[Key, str]) -> int:
     if watch.nobody_answered():
         for server in watch.servers:
             failure = server.memory.failure
@@ -81,6 +87,7 @@ def _code(watch: Watch, show: Progress) -> int:
             code = EXIT_SOME_NOT
             why = f"refused ({reason.value})" if state is State.REFUSED and reason else "not resident in time"
             hint = f"; not pulled: ollama pull {model.model}" if state is State.MISSING else ""
+            hint = f"; {why_held}" if (why_held := held.get((server.memory.server, model.model))) else hint
             show.line(f"{server.memory.server}: {model.model}: {why}{hint}")
     return code
 

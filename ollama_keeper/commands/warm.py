@@ -1,4 +1,4 @@
-"""`warm`: every model once, one at a time, in order of importance."""
+"""`warm`: every model once, one at a time, in order of importance; by the daemon, where one keeps it."""
 
 import asyncio
 import time
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
+
+from ollama_keeper.commands.handed import UNWANTED, Handed, await_daemon, hand_over, without
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.progress import Progress, progress, pulled_text, say_pulled
 from ollama_keeper.commands.start import (
@@ -22,13 +25,15 @@ from ollama_keeper.core.pulls import to_be_pulled
 from ollama_keeper.core.reasons import TRANSPORT_FAILURES, ServerState, State, Unpulled
 from ollama_keeper.core.states import state_of
 from ollama_keeper.core.units import show_duration, show_size
+from ollama_keeper.core.view import model_row
+from ollama_keeper.report.held import held_text
 from ollama_keeper.server import Server
 from ollama_keeper.store import open_store
 
 DONE = frozenset({State.READY, State.DEGRADED})
 HOPELESS = frozenset({State.REFUSED, State.MISSING, State.CONTENDED, State.YIELDING, State.BACKING_OFF})
-
-
+"""In these a model is not loaded by this call, and the words of the state say so."""
+SETTINGS = frozenset({"keep_alive", "context_length"})
 CUT = frozenset({*TRANSPORT_FAILURES, Unpulled.PULL_STALLED})
 
 
@@ -63,9 +68,25 @@ def warm(
     """Loads each model once; see `ollama-keeper warm --help`."""
     try:
         config = configuration(path, models, flags)
-        return asyncio.run(_warm(config, wait_server_s, timeout_s))
+        handed = hand_over(config)
+        if handed.keys and not flags.keys().isdisjoint(SETTINGS):
+            click.echo("the running ollama-keeper loads what it keeps with its own settings", err=True)
+        began = time.monotonic()
+        await_daemon(config, handed, wait_server_s=wait_server_s, timeout_s=timeout_s)
+        left = without(config, handed)
+        if not left.servers:
+            return _code(handed)
+        code = asyncio.run(_warm(left, wait_server_s, max(timeout_s - (time.monotonic() - began), 0.0)))
     except Unusable as unusable:
         return unusable.code
+    return code if not handed.keys else EXIT_OK if code == _code(handed) == EXIT_OK else EXIT_SOME_NOT
+
+
+def _code(handed: Handed) -> int:
+    """The exit code of what the daemon did."""
+    if handed.silent and handed.silent == handed.keys.keys():
+        return EXIT_NOBODY
+    return EXIT_OK if handed.good == handed.keys.keys() else EXIT_SOME_NOT
 
 
 async def _warm(config: Config, wait_server_s: float, timeout_s: float) -> int:
@@ -113,6 +134,9 @@ def _settle(server: Server, model: ModelMemory, outcomes: Outcomes, show: Progre
     if state in DONE and model.pending is None:
         outcomes.good.add(key)
         _tell(key, ready_text(model, state), outcomes, show)
+    elif state in UNWANTED:
+        text = held_text(model_row(model, server.memory, server.now()), server.now().wall)
+        _tell(key, f"{text}{', once ollama-keeper run runs' if state is State.PAUSED else ''}", outcomes, show)
     elif key in outcomes.failed:
         _tell(key, f"failed: {outcomes.failed[key]}", outcomes, show)
     elif state in HOPELESS and not to_be_pulled(model, server.memory, server.now()):
