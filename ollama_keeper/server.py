@@ -5,7 +5,8 @@ say what to send. Every task belongs to the group of `run`, and ends with it.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from typing import Protocol
@@ -121,7 +122,8 @@ class Server:
         self._looked = -float("inf")
         self._announced = -float("inf")
         self._changed = asyncio.Event()
-        self._checking: set[str] = set()
+        self._due: set[str] = set()
+        self._checking: asyncio.Task[None] | None = None
         self._testing: set[str] = set()
         self._one_test = asyncio.Lock()
         self._pulling: asyncio.Task[None] | None = None
@@ -201,24 +203,24 @@ class Server:
     # --- checks and looks ---------------------------------------------------------------------------------------------
 
     def start_check(self, name: str) -> None:
-        """Begins one run of a model's job, unless its last one still runs."""
-        if not self._stopping and name not in self._checking and self.memory.get(name) is not None:
-            self._checking.add(name)
-            self._start(self.check(name), f"check {name}")
+        """Begins one run of a model's job; those that fall due together share one look."""
+        if self._stopping or self.memory.get(name) is None:
+            return
+        self._due.add(name)
+        if self._checking is None or self._checking.done():
+            self._checking = self._start(self._check(), "checks")
 
-    async def check(self, name: str) -> None:
-        """One run of a model's job: looks at the shared `/api/ps`, and sends what is due."""
-        try:
-            await self._check(name)
-        finally:
-            self._checking.discard(name)
-
-    async def _check(self, name: str) -> None:
-        self.counts.checks += 1
-        if self.memory.state in {ServerState.UP, ServerState.BUSY} and not self.memory.failures:
-            await self.look()
-        self._tell_edges()
-        self._touch(name)
+    async def _check(self) -> None:
+        """Looks at the shared `/api/ps`, and sends what is due; what falls due meanwhile is looked at anew."""
+        while self._due:
+            names, self._due = self._due, set()
+            self.counts.checks += len(names)
+            if self.memory.state in {ServerState.UP, ServerState.BUSY} and not self.memory.failures:
+                await self.look()
+            self._tell_edges()
+            for name in names:
+                with self._told(f"check {name}"):
+                    self._touch(name)
 
     async def look(self) -> None:
         """Looks unless a look is young enough; all who ask at once share one request."""
@@ -507,9 +509,14 @@ class Server:
         return task
 
     async def _guard(self, work: Coroutine[None, None, None], name: str) -> None:
+        with self._told(name):
+            await work
+
+    @contextmanager
+    def _told(self, name: str) -> Iterator[None]:
         """One model's trouble is told and counted, and stops nothing else."""
         try:
-            await work
+            yield
         except Exception as error:  # noqa: BLE001 - the one guard around a check's work (DESIGN 3.4)
             self._report(CheckFailed(server=self.memory.server, error=f"{name}: {error!r}", hint=PLEASE_REPORT))
 
