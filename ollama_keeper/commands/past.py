@@ -38,10 +38,11 @@ def history(path: Path | None) -> Iterator[tuple[Config, Past]]:
         yield config, Past(file)
     except (sqlite3.Error, OSError) as error:
         why = printable(getattr(error, "strerror", None) or str(error))
-        hint = "is it this user's? ollama-keeper run brings a file of an older version up to date"
+        hint = UPDATE if isinstance(error, sqlite3.NotSupportedError) else "is it this user's?"
         raise _none(f"the history in {file} cannot be read: {why}", hint) from error
 
 
+UPDATE = "update ollama-keeper, or name another state_dir"
 HINT = "has ollama-keeper run run here? with another state_dir or user, name its --config"
 
 

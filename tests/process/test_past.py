@@ -2,12 +2,15 @@
 
 import json
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from ollama_keeper.store import FILE, SCHEMA
 from tests.kit.proc import World, free_port, wait_for
 
 pytestmark = pytest.mark.process
@@ -128,3 +131,14 @@ def test_without_a_history_it_says_where_it_looked(tmp_path: Path, command: tupl
         assert done.code == 1
         assert str(tmp_path / "nowhere") in done.err
         assert "Try: " in done.err
+
+
+@pytest.mark.parametrize("command", [("events",), ("explain", QWEN), ("usage",)])
+def test_a_history_of_a_newer_version_is_told_with_what_to_do(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    with World(tmp_path) as world:
+        done = world.do(*command, OLLAMA_KEEPER_STATE_DIR=str(tmp_path))
+        assert done.code == 1
+        assert f"a newer ollama-keeper wrote it (schema {SCHEMA + 1}, this one knows {SCHEMA})" in done.err
+        assert "Try: update ollama-keeper" in done.err
