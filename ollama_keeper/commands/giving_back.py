@@ -69,7 +69,7 @@ def _outcome(row: ModelRow, server: ServerRow, *, unload: bool, by_daemon: bool)
 
 
 def _awaited(row: ModelRow) -> str:
-    return "in use; waiting until it is idle" if row.resident else "its load is under way; waiting for its end"
+    return "waiting until it is seen to be idle" if row.resident else "its load is under way; waiting for its end"
 
 
 def _rows(answer: Answer, chosen: Chosen) -> Iterator[tuple[ModelRow, ServerRow]]:

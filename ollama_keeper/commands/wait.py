@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ollama_keeper.commands.handed import Key, held
+from ollama_keeper.commands.handed import UNWANTED, Key, held
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.progress import Progress, Usual, progress
 from ollama_keeper.commands.start import (
@@ -21,6 +21,8 @@ from ollama_keeper.config import Config
 from ollama_keeper.core.memory import ModelMemory
 from ollama_keeper.core.reasons import State
 from ollama_keeper.core.states import state_of
+from ollama_keeper.core.view import model_row
+from ollama_keeper.report.held import held_text
 from ollama_keeper.server import Server
 from ollama_keeper.store import open_store
 
@@ -82,14 +84,23 @@ def _code(watch: Watch, show: Progress, held: Mapping[Key, str]) -> int:
         return EXIT_NOBODY
     code = EXIT_OK
     for server, model in _models(watch):
-        state, reason = state_of(model, server.memory, server.now())
-        if state not in READY:
+        if state_of(model, server.memory, server.now())[0] not in READY:
             code = EXIT_SOME_NOT
-            why = f"refused ({reason.value})" if state is State.REFUSED and reason else "not resident in time"
-            hint = f"; not pulled: ollama pull {model.model}" if state is State.MISSING else ""
-            hint = f"; {why_held}" if (why_held := held.get((server.memory.server, model.model))) else hint
-            show.line(f"{server.memory.server}: {model.model}: {why}{hint}")
+            key = server.memory.server, model.model
+            show.line(f"{key[0]}: {key[1]}: {_why(model, server, held.get(key))}")
     return code
+
+
+def _why(model: ModelMemory, server: Server, held: str | None) -> str:
+    """Why a model is not resident in the end, and what ends that; `held` as the daemon says it."""
+    state, reason = state_of(model, server.memory, server.now())
+    if state is State.REFUSED and reason is not None:
+        return f"refused ({reason.value})"
+    if held is None and state in UNWANTED:
+        held = held_text(model_row(model, server.memory, server.now()), server.now().wall)
+    if held is None and state is State.MISSING:
+        held = f"not pulled: ollama pull {model.model}"
+    return f"not resident in time; {held}" if held else "not resident in time"
 
 
 def _models(watch: Watch) -> Iterator[tuple[Server, ModelMemory]]:

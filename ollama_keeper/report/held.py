@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from ollama_keeper.core.outlook import Step
 from ollama_keeper.core.reasons import Reason, State
 from ollama_keeper.core.units import show_duration
 from ollama_keeper.core.view import ModelRow
@@ -26,10 +27,9 @@ def held_text(row: ModelRow, at: datetime) -> str:
     state, why = row.state.replace("_", " "), REASONS.get(row.reason or "", row.reason)
     text = f"{state}: {why}" if why else state
     ends = _ENDS.get(row.state) or _ENDS.get(row.reason or "")
-    if row.state == State.OFF_HOURS and row.next_s is not None:
-        return f"{text}, for another {show_duration(row.next_s)}"
-    if row.next == "warm" and row.next_s is not None:
-        return f"{text}; the next try is in {show_duration(row.next_s)}"
+    if row.next == Step.WARM and row.next_s is not None:
+        left = show_duration(row.next_s)
+        return f"{text}, for another {left}" if row.state == State.OFF_HOURS else f"{text}; the next try is in {left}"
     return f"{text}; {ends.format(model=row.model)}" if ends else text
 
 
