@@ -55,7 +55,7 @@ worlds: $(STAMP) ## every interleaving of small worlds, as deep as MINUTES=10 al
 	@$(BIN)/python -m tests.worlds --minutes $(MINUTES)
 
 campaign: $(STAMP) ## simulated days of the whole daemon, judged by the server's own record; DAYS=20 SEED=1 TABLE=1
-	@$(BIN)/python -m tests.campaign $(if $(TABLE),--table) --days $(DAYS) --seed $(SEED) --jobs 2
+	@$(BIN)/python -m tests.campaign $(if $(TABLE),--table,--controls) --days $(DAYS) --seed $(SEED) --jobs 2
 
 bench: $(STAMP) ## the numbers that we promise, as a table and as bench-results/bench.json
 	@$(BIN)/python -m bench

@@ -22,6 +22,7 @@ IMPATIENT_S = 1.0
 TRIES = 14
 ENOUGH = 3
 LATE_S = 3_600.0
+QUIET_S, ENDS_S = 9_000.0, 14_400.0
 QWEN, LLAMA = "qwen3:8b", "llama3.2:3b"
 
 
@@ -139,12 +140,12 @@ class Control:
         return _maker(self.client) if self.client is not None else quick_client
 
     def scene(self) -> Scene:
-        """Two wanted models, the better one first, and nobody else."""
+        """Two wanted models, the better one first, and nobody else, for four hours."""
         models = tuple(replace(one, load_s=3.0) for one in PALETTE[:2])
         room = int(2 * sum(size_of(one, Settings(gpus=1)) for one in models))
         settings = Settings(gpus=1, vram=room, max_loaded_models=self.limit)
         wishes = tuple(wanted(one.name, rank=rank, interval_s=60.0) for rank, one in enumerate(models))
-        return Scene(0, 0, models, settings, wishes, wishes, (), self.mishaps)
+        return Scene(0, 0, models, settings, wishes, wishes, (), self.mishaps, quiet_from_s=QUIET_S, ends_s=ENDS_S)
 
 
 def _maker(kind: type[QuickClient]) -> Callable[[ServerConfig, Simulator, SimTransport], QuickClient]:

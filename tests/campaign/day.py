@@ -19,7 +19,7 @@ from ollama_keeper.simulator import Simulator
 from ollama_keeper.simulator.history import History
 from tests.campaign.mishaps import befall, heal
 from tests.campaign.quick import QuickClient, QuickLoop, QuickStore
-from tests.campaign.scene import DAY_S, QUIET_FROM_S, Ask, Mishap, Scene
+from tests.campaign.scene import Ask, Mishap, Scene
 from tests.kit.keeper import HOST, configured
 from tests.kit.transport import SimTransport
 from tests.kit.virtual import LoopClock
@@ -136,7 +136,7 @@ class Day:
             self._start()
         helpers = [self.loop.create_task(self._sample()), *self._at_work()]
         await self._happen()
-        await self._sleep_until(DAY_S)
+        await self._sleep_until(self.scene.ends_s)
         trouble = [task.exception() for task in helpers if task.done()]
         for task in helpers:
             task.cancel()
@@ -157,7 +157,7 @@ class Day:
                 befall(self, one.name, one.given)  # type: ignore[arg-type]
             else:
                 self._asked.append(_ask(self.sim, one))
-        await self._sleep_until(QUIET_FROM_S)
+        await self._sleep_until(self.scene.quiet_from_s)
         heal(self)  # type: ignore[arg-type]
 
     async def _sleep_until(self, at: float) -> None:
@@ -234,16 +234,20 @@ def run_day(scene: Scene, **given: Any) -> Record:
     async def whole() -> Record:
         return await Day(scene, **given).live()
 
-    return in_virtual_time(whole)
+    return in_virtual_time(whole, scene.ends_s + SPARE_S)
 
 
-def in_virtual_time(whole: Callable[[], Any]) -> Any:
+def in_virtual_time(whole: Callable[[], Any], limit_s: float) -> Any:
     """Runs a coroutine function in a loop of its own, and leaves nothing behind."""
-    loop = QuickLoop(DAY_S + SPARE_S)
+    loop = QuickLoop(limit_s)
     try:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(whole())
     finally:
+        left = asyncio.all_tasks(loop)  # a keeper of the negative controls may have lost hold of some
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         asyncio.set_event_loop(None)
         loop.close()
 

@@ -10,7 +10,6 @@ from itertools import pairwise
 from ollama_keeper.core.policy import Policy, Repair
 from ollama_keeper.simulator.history import Load, Request, Unload
 from tests.campaign.day import Record, Sample
-from tests.campaign.scene import DAY_S, QUIET_FROM_S
 from tests.kit.checks import LOADS, keeping_requests, only_allowed_requests, ours
 from tests.kit.checks import Evidence as Asked
 from tests.kit.keeper import US
@@ -93,7 +92,7 @@ class Evidence:
 
     def stopping(self, at: float) -> bool:
         """Whether the keeper was stopping, or not at work."""
-        return any(start <= at <= end for start, end in self.record.away) or at >= DAY_S
+        return any(start <= at <= end for start, end in self.record.away) or at >= self.record.scene.ends_s
 
     def loads(self) -> list[Load]:
         """Starts of children on our account."""
@@ -112,7 +111,7 @@ def no_token(evidence: Evidence) -> Iterable[Breach]:
 
 def no_aborted_load(evidence: Evidence) -> Iterable[Breach]:
     """A load of ours is aborted only by a stop that outlasts its grace, or by `load_timeout`."""
-    limits = {key: policy.load_timeout_s for key, policy in evidence.policies(DAY_S).items()}
+    limits = {key: policy.load_timeout_s for key, policy in evidence.policies(float("inf")).items()}
     asked = {request.id: request.at for request in ours(evidence.history)}
     for load in evidence.loads():
         if load.outcome != "aborted" or load.end is None or evidence.stopping(load.end):
@@ -259,8 +258,8 @@ def every_loss_healed(evidence: Evidence) -> Iterable[Breach]:
 def _at_midnight(evidence: Evidence) -> Iterable[Breach]:
     """Two quiet hours have passed: nothing is in passing any more."""
     last: Sample | None = evidence.record.samples[-1] if evidence.record.samples else None
-    if last is None or last.at < QUIET_FROM_S:
-        yield Breach("every loss is healed", DAY_S, "no keeper is at work")
+    if last is None or last.at < evidence.record.scene.quiet_from_s:
+        yield Breach("every loss is healed", evidence.record.scene.ends_s, "no keeper is at work")
         return
     for model, (state, reason) in last.states.items():
         if state in PASSING and reason not in {"released", "observed_only", "scheduler_hung"}:
@@ -299,7 +298,7 @@ def nothing_broke(evidence: Evidence) -> Iterable[Breach]:
         if change.event in {"check.failed", "loop.stalled"}:
             yield Breach("nothing breaks", at, repr(change))
     for trouble in (*evidence.record.trouble, *evidence.record.told.messages):
-        yield Breach("nothing breaks", DAY_S, trouble)
+        yield Breach("nothing breaks", evidence.record.scene.ends_s, trouble)
 
 
 RULES: tuple[Rule, ...] = (

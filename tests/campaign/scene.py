@@ -54,6 +54,7 @@ class Scene:
     Attributes:
         wishes: of the configuration that the day begins with.
         others: of the one that reloads change to and back.
+        quiet_from_s, ends_s: when clients and mishaps end, and when all does; seconds since midnight.
     """
 
     seed: int
@@ -64,6 +65,8 @@ class Scene:
     others: tuple[Policy, ...]
     asks: tuple[Ask, ...]
     mishaps: tuple[Mishap, ...]
+    quiet_from_s: float = QUIET_FROM_S
+    ends_s: float = DAY_S
 
     @property
     def wanted(self) -> frozenset[str]:

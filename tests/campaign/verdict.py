@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
+from tests.campaign.controls import CONTROLS
 from tests.campaign.day import Record, run_day
 from tests.campaign.rules import Breach, breaches
 from tests.campaign.scene import scene
@@ -31,6 +32,13 @@ def judged(seed: int, day: int) -> Verdict:
     history = record.history
     counts = len(history.all_requests), len(history.all_loads), len(record.scene.mishaps)
     return Verdict(seed, day, tuple(breaches(record)), *counts, mark_of(record))
+
+
+def caught(name: str) -> bool:
+    """Whether a negative control is caught by its rule, and a keeper with all its rules is not on the same day."""
+    control = CONTROLS[name]
+    found = breaches(run_day(control.scene(), make=control.make(), doubled=control.doubled))
+    return control.rule in {breach.rule for breach in found} and not breaches(run_day(control.scene()))
 
 
 def mark_of(record: Record) -> str:
