@@ -42,13 +42,22 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class File(click.Path):
+    """A path that says something."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if not str(value).strip():
+            self.fail(f"{str(value)!r} is not a path; write that of a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = File(path_type=Path)
 DURATION, A_WHILE = Duration(), Duration(least_s=1.0)
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(
-    context_settings=HELP, epilog="Start with: ollama-keeper run MODEL   (no Ollama at hand? ollama-keeper simulate)"
-)
+@click.group(context_settings=HELP, epilog="Start with: ollama-keeper run MODEL, or without Ollama: ollama-keeper demo")
 @click.version_option(__version__, "-V", "--version", message="ollama-keeper %(version)s")
 def cli() -> None:
     """Keeps chosen Ollama models resident, without spending a token, and says why when they are not.
@@ -68,7 +77,7 @@ def configured(command: Command) -> Command:
     """The options that say where the configuration and the server are."""
     for option in (
         click.option("--ollama", metavar="URL", help="The server, instead of OLLAMA_HOST or http://127.0.0.1:11434."),
-        click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file."),
+        click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration file."),
         click.argument("models", nargs=-1, metavar="[MODEL]..."),
     ):
         command = option(command)
@@ -85,7 +94,10 @@ def kept(command: Command) -> Command:
     return command
 
 
-@cli.command(epilog=f"Exit codes: 0 stopped by a signal; 70 a fault of ours; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 stopped by a signal; 1 a chosen address is taken; 70 a fault of ours; {WRONG}",
+    short_help="Keep MODELs resident until stopped.",
+)
 @configured
 @kept
 @click.option("--interval", metavar="DURATION", help="Time between two looks (15s).")
@@ -113,7 +125,10 @@ def run(models: tuple[str, ...], config: Path | None, dry_run: bool, **flags: st
     sys.exit(command.run(config, models, _dotted(flags), dry_run=dry_run))
 
 
-@cli.command(epilog=f"Exit codes: 0 all resident; 1 some not; 2 no server answered; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 all resident; 1 some not; 2 no server answered; {WRONG}",
+    short_help="Load MODELs once, in order of importance, and end.",
+)
 @configured
 @kept
 @click.option("--wait-server", type=DURATION, default="60s", show_default=True, help="Wait so long for the server.")
@@ -131,7 +146,10 @@ def warm(models: tuple[str, ...], config: Path | None, wait_server: float, timeo
     sys.exit(command.warm(config, models, _dotted(flags), wait_server_s=wait_server, timeout_s=timeout))
 
 
-@cli.command(epilog=f"Exit codes: 0 all ready; 1 not in time; 2 no server answered; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 all ready; 1 not in time; 2 no server answered; {WRONG}",
+    short_help="Block until MODELs are resident, and load nothing.",
+)
 @configured
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Give up after so long.")
 def wait(models: tuple[str, ...], config: Path | None, timeout: float, **flags: str | None) -> None:
@@ -146,7 +164,10 @@ def wait(models: tuple[str, ...], config: Path | None, timeout: float, **flags: 
     sys.exit(command.wait(config, models, _dotted(flags), timeout_s=timeout))
 
 
-@cli.command(epilog=f"Exit codes: 0 all required models ready; 1 some not; 2 no server answered; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 all required models ready; 1 some not; 2 no server answered; {WRONG}",
+    short_help="Show models with state, time left and size.",
+)
 @configured
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
 @click.option("--watch", is_flag=True, help="Until Ctrl-C; in a pipe whenever something has changed.")
@@ -165,7 +186,8 @@ def status(models: tuple[str, ...], config: Path | None, as_json: bool, watch: b
 
 
 @cli.command(
-    epilog=f"Exit codes: 0 all required models have or get their place; 1 some not; 2 no server answered; {WRONG}"
+    epilog=f"Exit codes: 0 all required models have or get their place; 1 some not; 2 no server answered; {WRONG}",
+    short_help="Show what run would do: places, sizes, order of loads.",
 )
 @configured
 @kept
@@ -186,7 +208,10 @@ def plan(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: s
     sys.exit(command.plan(config, models, _dotted(flags), as_json=as_json))
 
 
-@cli.command(epilog=f"Exit codes: 0 clean; 1 warnings; 2 errors; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 clean; 1 warnings; 2 errors; {WRONG}",
+    short_help="Check the configuration against the live servers.",
+)
 @configured
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
 def check(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: str | None) -> None:  # noqa: FBT001
@@ -208,13 +233,16 @@ def check(models: tuple[str, ...], config: Path | None, as_json: bool, **flags: 
     sys.exit(command(config, models, _dotted(flags), as_json=as_json))
 
 
-@cli.command(epilog=f"Exit codes: 0 done; 1 some names are not kept here; 2 no daemon; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 done; 1 some names are not kept here; 2 no daemon; {WRONG}",
+    short_help="Have the running keeper leave MODELs alone.",
+)
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--all", "everything", is_flag=True, help="All models.")
 @click.option("--for", "for_s", type=A_WHILE, help="So long, such as 2h (until resume).")
 @click.option("--unload", is_flag=True, help="Take them out of memory now; else the pin is lowered to 5m.")
 @click.option("--reason", "note", metavar="TEXT", help="Why; shown by status and in the log.")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration of the daemon.")
 def pause(models: tuple[str, ...], config: Path | None, **wishes: Any) -> None:
     """Have the running keeper leave MODELs alone: to free the GPU for a game, or for good.
 
@@ -230,21 +258,33 @@ def pause(models: tuple[str, ...], config: Path | None, **wishes: Any) -> None:
     sys.exit(command.pause(config, models, **wishes))
 
 
-@cli.command(epilog=f"Exit codes: 0 done; 1 some names are not kept here; 2 no daemon; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 done; 1 some names are not kept here; 2 no daemon; {WRONG}",
+    short_help="Have the running keeper keep MODELs again.",
+)
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration of the daemon.")
 def resume(models: tuple[str, ...], config: Path | None) -> None:
-    """Have the running keeper keep MODELs again; all, where none is named."""
+    """Have the running keeper keep MODELs again; all, where none is named.
+
+    \b
+    Examples:
+      ollama-keeper resume qwen3:8b
+      ollama-keeper resume
+    """
     from ollama_keeper.commands import control as command
 
     sys.exit(command.resume(config, models))
 
 
-@cli.command(epilog=f"Exit codes: 0 given back; 1 some not; 2 no server answered; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 given back; 1 some not; 2 no server answered; {WRONG}",
+    short_help="Give pins back, before uninstalling or moving.",
+)
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--all", "everything", is_flag=True, help="All models of the configuration.")
 @click.option("--unload", is_flag=True, help="Take them out of memory now; else the pin is lowered to 5m.")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration.")
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration.")
 def release(models: tuple[str, ...], config: Path | None, everything: bool, unload: bool) -> None:  # noqa: FBT001
     """Give pins back: before uninstalling, or to leave a server as it was found.
 
@@ -261,10 +301,20 @@ def release(models: tuple[str, ...], config: Path | None, everything: bool, unlo
     sys.exit(command(config, models, everything=everything, unload=unload))
 
 
-@cli.command(epilog=f"Exit codes: 0 asked; 2 no daemon; {WRONG}")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+@cli.command(
+    epilog=f"Exit codes: 0 asked; 2 no daemon; {WRONG}",
+    short_help="Have the running keeper read its configuration anew.",
+)
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration of the daemon.")
 def reload(config: Path | None) -> None:
-    """Have the running keeper read its configuration anew, as SIGHUP does."""
+    """Have the running keeper read its configuration anew, as SIGHUP does.
+
+    All of it is taken, or none: after a mistake the one before stays.
+
+    \b
+    Examples:
+      ollama-keeper check --config keeper.yaml && ollama-keeper reload
+    """
     from ollama_keeper.commands import control as command
 
     sys.exit(command.reload(config))
@@ -273,9 +323,10 @@ def reload(config: Path | None) -> None:
 @cli.command(
     "test-alert",
     epilog=f"Exit codes: 0 delivered; 1 some refused; {WRONG}",
+    short_help="Send one message to SINK, or to all sinks.",
 )
 @click.argument("sink", required=False)
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file.")
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration file.")
 def test_alert(sink: str | None, config: Path | None) -> None:
     """Send one message to SINK, or to all sinks, and say exactly what its service answered.
 
@@ -289,13 +340,13 @@ def test_alert(sink: str | None, config: Path | None) -> None:
     sys.exit(command.test_alert(config, sink))
 
 
-@cli.command(epilog=f"Exit codes: 0 shown; 1 no history; {WRONG}")
+@cli.command(epilog=f"Exit codes: 0 shown; 1 no history; {WRONG}", short_help="Show what happened in the last 30 days.")
 @click.option("--since", "since_s", type=DURATION, default="24h", show_default=True, help="How far back.")
 @click.option("--model", metavar="MODEL", help="Only of this model.")
 @click.option("--server", metavar="NAME", help="Only of this server.")
 @click.option("--json", "as_json", is_flag=True, help="Lines of JSON, as in the log.")
 @click.option("--follow", is_flag=True, help="And what happens from now on, until Ctrl-C.")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration of the daemon.")
 def events(config: Path | None, **wishes: Any) -> None:
     """Show what happened in the last 30 days, in the words of the log. Needs no running keeper.
 
@@ -310,11 +361,14 @@ def events(config: Path | None, **wishes: Any) -> None:
     sys.exit(command.events(config, **wishes))
 
 
-@cli.command(epilog=f"Exit codes: 0 told; 1 nothing is recorded of it; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 told; 1 nothing is recorded of it; {WRONG}",
+    short_help="Say why MODEL is as it is, and what comes next.",
+)
 @click.argument("model")
 @click.option("--since", "since_s", type=DURATION, default="24h", show_default=True, help="How far back.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration of the daemon.")
 def explain(model: str, config: Path | None, **wishes: Any) -> None:
     """Say why MODEL is as it is: since when, what happened before, what comes next, and the sums.
 
@@ -330,11 +384,14 @@ def explain(model: str, config: Path | None, **wishes: Any) -> None:
     sys.exit(command.explain(config, model, **wishes))
 
 
-@cli.command(epilog=f"Exit codes: 0 shown; 1 nothing is recorded; {WRONG}")
+@cli.command(
+    epilog=f"Exit codes: 0 shown; 1 nothing is recorded; {WRONG}",
+    short_help="Show when models were used, by day and hour.",
+)
 @click.argument("model", required=False)
 @click.option("--days", type=click.IntRange(1, 30), default=14, show_default=True, metavar="N", help="How far back.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration of the daemon.")
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration of the daemon.")
 def usage(model: str | None, config: Path | None, **wishes: Any) -> None:
     """Show when models were used, by day and hour, as far as Ollama shows it; and what could be kept otherwise.
 
@@ -348,7 +405,7 @@ def usage(model: str | None, config: Path | None, **wishes: Any) -> None:
     sys.exit(command.usage(config, model, **wishes))
 
 
-@cli.command(epilog=f"Exit codes: 0 live; 1 not; {WRONG}")
+@cli.command(epilog=f"Exit codes: 0 live; 1 not; {WRONG}", short_help="Ask a running keeper whether it is live.")
 @click.option(
     "--url",
     metavar="URL",
@@ -366,7 +423,10 @@ def healthcheck(url: str | None) -> None:
     sys.exit(command.healthcheck(url))
 
 
-@cli.command(epilog="Exit codes: 0 over, or stopped; 70 a fault of ours.")
+@cli.command(
+    epilog="Exit codes: 0 over, or stopped; 64 wrong command line; 70 a fault of ours.",
+    short_help="Watch the keeper at work, without Ollama or a GPU.",
+)
 @click.option("--for", "seconds", type=A_WHILE, help="How long (until Ctrl-C; in a pipe 60s).")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same mishaps again.")
 @click.option("--json", "as_json", is_flag=True, help="Lines of JSON, also on a terminal.")
@@ -376,7 +436,8 @@ def demo(seconds: float | None, seed: int | None, as_json: bool) -> None:  # noq
     Every few seconds something goes wrong, on it and on a second server that nobody keeps: a guest takes the memory,
     somebody types ollama stop, a runner dies, the server restarts. Nothing is written, and nothing of yours is touched.
 
-    In a pipe: the events of run as JSON, and demo.started, demo.mishap, and demo.tally at the end.
+    In a pipe: the events of run as JSON, and demo.started, demo.mishap, and at the end demo.tally, which counts from
+    when all models are there.
 
     \b
     Examples:
@@ -389,11 +450,12 @@ def demo(seconds: float | None, seed: int | None, as_json: bool) -> None:  # noq
     sys.exit(command.demo(seconds=seconds, seed=seed, as_json=as_json))
 
 
-@cli.command()
-@click.option("--listen", default="127.0.0.1:11999", show_default=True, metavar="HOST:PORT", help="Where to listen.")
-@click.option(
-    "--models", "catalogue", type=click.Path(path_type=Path), metavar="FILE", help="Models to play, YAML or JSON."
+@cli.command(
+    short_help="Play an Ollama server, to try things on.",
+    epilog=f"Exit codes: 0 stopped; 1 the address is taken; {WRONG}",
 )
+@click.option("--listen", default="127.0.0.1:11999", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option("--models", "catalogue", type=FILE, metavar="FILE", help="Models to play, YAML or JSON.")
 @click.option("--version", default="0.33.0", show_default=True, metavar="VERSION", help="Version of Ollama to play.")
 @click.option(
     "--max-loaded", type=click.IntRange(min=0), default=0, metavar="N", help="OLLAMA_MAX_LOADED_MODELS (0: 3)."
@@ -421,29 +483,50 @@ def config() -> None:
     """Show, describe or begin a configuration file."""
 
 
-@config.command("show")
+@config.command("show", short_help="Print the configuration in effect.", epilog=f"Exit codes: 0 shown; {WRONG}")
 @configured
 def config_show(models: tuple[str, ...], config: Path | None, **flags: str | None) -> None:
-    """Print the configuration in effect: defaults, file, environment and flags put together; secrets are not read."""
+    """Print the configuration in effect: defaults, file, environment and flags put together; secrets are not read.
+
+    \b
+    Examples:
+      ollama-keeper config show
+      ollama-keeper config show --config keeper.yaml
+    """
     from ollama_keeper.commands import config as command
 
     sys.exit(command.show(config, models, _dotted(flags)))
 
 
-@config.command("schema")
+@config.command("schema", short_help="Print the JSON schema of the file, for editors.")
 def config_schema() -> None:
-    """Print the JSON schema of the configuration file, for editors."""
+    """Print the JSON schema of the configuration file, for editors.
+
+    \b
+    Examples:
+      ollama-keeper config schema > keeper.schema.json
+    """
     from ollama_keeper.commands import config as command
 
     sys.exit(command.schema())
 
 
-@config.command("init")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to write; '-' prints it.")
+@config.command(
+    "init",
+    short_help="Write a commented configuration file.",
+    epilog=f"Exit codes: 0 written; 1 the file is there, or cannot be written; 2 no server answered; {WRONG}",
+)
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Where to write; '-' prints it.")
 @click.option("--ollama", metavar="URL", help="The server to read, instead of OLLAMA_HOST or http://127.0.0.1:11434.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def config_init(output: Path | None, ollama: str | None, force: bool) -> None:  # noqa: FBT001
-    """Write a commented configuration file: the server's resident models wanted, the rest of it to choose from."""
+    """Write a commented configuration file: the server's resident models wanted, the rest of it to choose from.
+
+    \b
+    Examples:
+      ollama-keeper config init
+      ollama-keeper config init -o keeper.yaml --ollama http://gpu-box:11434
+    """
     from ollama_keeper.commands import config as command
 
     sys.exit(command.init(output, ollama, force=force))
@@ -454,21 +537,30 @@ def install() -> None:
     """Write what this machine needs to run it."""
 
 
-@install.command("systemd", epilog="Exit codes: 0 written; 1 cannot be written.")
+@install.command(
+    "systemd",
+    short_help="Write the units of systemd; nothing is started.",
+    epilog="Exit codes: 0 written; 1 cannot be written; 64 wrong command line.",
+)
 @click.option("--user", is_flag=True, help="For this user only, in ~/.config/systemd/user.")
 @click.option("--dry-run", is_flag=True, help="Print the units, write nothing.")
-@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration that they read.")
+@click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration that they read.")
 def install_systemd(user: bool, dry_run: bool, config: Path | None) -> None:  # noqa: FBT001
     """Write the units of systemd and say what to do with them; nothing is started.
 
     The daemon, sandboxed under a user of its own; a unit that only warms at boot; a timer for those who want cron.
+
+    \b
+    Examples:
+      sudo ollama-keeper install systemd
+      ollama-keeper install systemd --user --dry-run
     """
     from ollama_keeper.commands.install import install_systemd as command
 
     sys.exit(command(user=user, dry_run=dry_run, config=config))
 
 
-@cli.command()
+@cli.command(short_help="Print the completion script of a SHELL.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a SHELL.

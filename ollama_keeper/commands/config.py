@@ -73,6 +73,9 @@ def _write(path: Path, text: str, *, force: bool) -> int:
     if path == STDOUT:
         click.echo(text, nl=False)
         return EXIT_OK
+    if path.is_dir():
+        click.echo(f"ollama-keeper: {path} is a folder; name the file in it with -o, such as config.yaml", err=True)
+        return EXIT_SOME_NOT
     if path.exists() and not force:
         click.echo(f"ollama-keeper: {path} is there already; write over it with --force, or print with -o -", err=True)
         return EXIT_SOME_NOT

@@ -51,7 +51,7 @@ def _no_address(written: str, *, given: bool) -> int:
     """What is wrong with an address, and what to write; a password in it is not shown."""
     shown = "what is written" if "@" in written else repr(written[:60])
     where = "--url" if given else VARIABLE
-    hint = f"write HOST:PORT, such as {DEFAULT}"
+    hint = f"write for example {DEFAULT}"
     if written == "off":
         hint = "nothing is listened on, so nothing can be asked; name an address there, or do without a health check"
     sys.stderr.write(f"ollama-keeper: {where}: {shown} is not HOST:PORT; {hint}\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ollama_keeper.commands.guess import shown
 from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE
 from ollama_keeper.core.units import BadUnit, parse_size
 
@@ -46,8 +47,9 @@ def simulate(
     settings = Settings(version=Version(version), max_loaded_models=max_loaded, gpus=bool(vram), vram=vram)
     try:
         serve(listen, models, settings, announce=lambda address: _say(address, [model.name for model in models]))
-    except ValueError as error:
-        click.echo(f"ollama-keeper: --listen: {error}; write for example 127.0.0.1:11999", err=True)
+    except ValueError:
+        hint = "write for example 127.0.0.1:11999"
+        click.echo(f"ollama-keeper: --listen: {shown(listen)} is not HOST:PORT; {hint}", err=True)
         return EXIT_USAGE
     except OSError as error:
         click.echo(f"ollama-keeper: --listen: {listen} cannot be listened on: {_why(error)}; choose another", err=True)
@@ -62,13 +64,13 @@ def _memory(written: str | None) -> int:
     try:
         return parse_size(written) if written is not None else 0
     except BadUnit:
-        msg = f"--memory: {written!r} is not a size; write for example 24GiB or 24GB"
+        msg = f"--memory: {shown(written)} is not a size; write for example 24GiB or 24GB"
         raise Unplayable(msg) from None
 
 
 def _check_version(written: str) -> None:
     if not A_VERSION.fullmatch(written):
-        msg = f"--version: {written!r} is not a version; write for example 0.33.0 or 0.32.4-rc1"
+        msg = f"--version: {shown(written)} is not a version; write for example 0.33.0 or 0.32.4-rc1"
         raise Unplayable(msg)
 
 

@@ -17,6 +17,8 @@ NANOSECONDS = {
     "h": 3_600_000_000_000,
 }
 MAX_GO_NS = 2**63 - 1
+MAX_BYTES = 2**63 - 1
+MOST_DIGITS = len(str(MAX_GO_NS))
 BYTES = {
     "B": 1,
     "KB": 10**3,
@@ -61,6 +63,8 @@ def parse_go_duration(text: str) -> int:
         if unit not in NANOSECONDS:
             msg = f'time: unknown unit "{unit}" in duration "{text}"'
             raise BadUnit(msg)
+        if len(number.partition(".")[0].lstrip("0")) > MOST_DIGITS:
+            raise _bad_duration(text)
         exact += _scaled(number, NANOSECONDS[unit])
         at = term.end()
     if exact > MAX_GO_NS:
@@ -92,7 +96,11 @@ def parse_size(text: str) -> int:
     if match is None or match.group(2).lower() not in units:
         msg = f"{text!r} is not a size"
         raise BadUnit(msg)
-    return int(float(match.group(1)) * units[match.group(2).lower()])
+    found = float(match.group(1)) * units[match.group(2).lower()]
+    if found > MAX_BYTES:
+        msg = f"{text!r} is larger than any memory"
+        raise BadUnit(msg)
+    return int(found)
 
 
 def show_duration(seconds: float) -> str:
@@ -140,6 +148,7 @@ def config_size(size: int) -> str:
 
 def _scaled(number: str, factor: int) -> int:
     whole, _, fraction = number.partition(".")
+    whole, fraction = whole.lstrip("0"), fraction[:MOST_DIGITS]  # Python makes no number of thousands of digits
     return int(whole or "0") * factor + int(fraction or "0") * factor // int("1" + "0" * len(fraction))
 
 

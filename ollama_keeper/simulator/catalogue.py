@@ -174,7 +174,10 @@ def load_catalogue(path: Path) -> tuple[StoredModel, ...]:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as bad:
+    except OSError as bad:
+        msg = f"{path}: cannot be read: {(bad.strerror or str(bad)).lower()}"
+        raise BadCatalogue(msg) from bad
+    except (UnicodeDecodeError, yaml.YAMLError, ValueError) as bad:
         msg = f"{path}: {' '.join(str(bad).split())}"
         raise BadCatalogue(msg) from bad
     entries = document.get("models") if isinstance(document, dict) else document
