@@ -20,6 +20,7 @@ from tests.kit.virtual import NOON
 
 UTC = ZoneInfo("UTC")
 ROOT = "root"
+NIGHT = (Window(frozenset(range(7)), 60, 120, UTC),)
 
 
 def pause(keeper: Keeper, *models: str, for_s: float | None = None, unload: bool = False) -> None:
@@ -85,6 +86,18 @@ async def test_warm_loads_now_what_somebody_unloaded(sim: Simulator) -> None:
         assert await until(lambda: sim.is_resident(QWEN)) < 10
         await settled(sim, keeper, QWEN)
         assert keeper.last("warm.started").cause == "by_command"
+
+
+async def test_what_a_warm_does_not_load_is_told_with_why(sim: Simulator) -> None:
+    async with keeping(sim, QWEN, LLAMA, wanted("nomic-embed-text", active=NIGHT), budget=Budget(models=1)) as keeper:
+        await settled(sim, keeper, QWEN)
+        await asyncio.sleep(20)
+        pause(keeper, QWEN, for_s=7_200)
+        await settled(sim, keeper, LLAMA)
+        meant = keeper.daemon.warm(())
+        held = {row.model: (row.state, row.reason) for row in keeper.daemon.held(meant.models).models}
+        assert held == {QWEN: ("paused", "by_command"), "nomic-embed-text": ("off_hours", "outside_hours")}
+        assert keeper.daemon.held([LLAMA]).models == ()
 
 
 async def test_names_that_mean_nothing_are_told_apart(sim: Simulator) -> None:

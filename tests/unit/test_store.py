@@ -90,6 +90,15 @@ def test_a_document_outlives_its_store(tmp_path: Path, opened: Opened, told: Tol
     assert told.nothing
 
 
+def test_the_servers_of_which_something_is_kept_are_known(tmp_path: Path, opened: Opened) -> None:
+    store = opened(tmp_path)
+    for server, model in (("gpu", "qwen3:8b"), ("gpu", "llama3.2:3b"), ("cpu", "")):
+        store.write(server, Kept(model, DOCUMENT))
+    store.close(SOON)
+    assert opened(tmp_path).servers() == ("cpu", "gpu")
+    assert open_store(tmp_path / "nowhere", report=pytest.fail, read_only=True).servers() == ()
+
+
 def test_the_newest_document_of_a_model_is_kept(tmp_path: Path, opened: Opened) -> None:
     store = opened(tmp_path)
     for number in range(500):

@@ -70,6 +70,58 @@ def test_a_server_is_shown_with_the_reason_of_its_silence() -> None:
     assert (server.state, server.reason) == ("down", "connect_refused")
 
 
+# --- what is left alone -----------------------------------------------------------------------------------------------
+
+
+def test_a_pause_is_shown_with_who_since_when_until_when_and_why() -> None:
+    until = NOON + timedelta(hours=2)
+    story = kept().at(60).learns(Paused(("a",), until, by="anna", note="a game")).at(90)
+    shown = row(story)
+    assert (shown.state, shown.since) == ("paused", "2026-11-24T12:01:00+00:00")
+    assert (shown.paused_by, shown.paused_until, shown.paused_note) == (
+        "anna",
+        "2026-11-24T14:00:00+00:00",
+        "a game",
+    )
+
+
+def test_what_is_not_paused_shows_no_pause() -> None:
+    shown = row(kept())
+    assert (shown.paused_by, shown.paused_until, shown.paused_note, shown.owed) == (None, None, None, False)
+
+
+def test_a_paused_pin_is_owed_until_a_look_shows_it_lowered() -> None:
+    story = kept().at(60).learns(Paused(("a",), None, by="anna"))
+    assert row(story).owed
+    request = story.finds_idle("a").decides("a").request
+    assert request is not None
+    story.sends(request)
+    assert row(story).owed
+    assert not row(story.at(75).looks(listed("a", 360))).owed
+
+
+def test_a_model_to_be_unloaded_is_owed_until_it_has_left_and_not_when_a_client_brings_it_back() -> None:
+    story = kept().at(60).learns(Paused(("a",), None, by="anna", unload=True))
+    request = story.decides("a").request
+    assert request is not None
+    story.sends(request).at(62).looks(listed("a"))
+    assert row(story).owed
+    assert not row(story.at(75).looks()).owed
+    assert not row(story.at(90).looks(listed("a", 390))).owed
+
+
+def test_a_load_under_way_is_owed_once_the_model_is_paused() -> None:
+    story = Story((wanted("a"),)).begins()
+    story.opens_warm("a")
+    assert not row(story).owed
+    assert row(story.learns(Paused(("a",), None, by="anna"))).owed
+
+
+def test_a_paused_lease_and_a_clients_load_are_not_owed() -> None:
+    assert not row(kept(lease_s=1_800.0).at(60).learns(Paused(("a",), None, by="anna"))).owed
+    assert not row(Story((wanted("a"),)).begins(listed("a")).learns(Paused(("a",), None, by="anna"))).owed
+
+
 # --- since ------------------------------------------------------------------------------------------------------------
 
 
