@@ -4,6 +4,7 @@ For people to look at: nothing is decided by it. Whatever happens on the server 
 """
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from ollama_keeper.core.decide import Act, Why, decide
 from ollama_keeper.core.holds import holds
@@ -13,7 +14,6 @@ from ollama_keeper.core.ownership import Claim, claim, lease_left_s
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.pulls import pulling, retry_at, to_be_pulled
 from ollama_keeper.core.reasons import ServerState, State
-from ollama_keeper.core.record import record
 from ollama_keeper.core.turn import wants_load
 from ollama_keeper.core.versions import fast_path
 from ollama_keeper.core.wishes import Unwanted, ahead_s, not_to_be_kept
@@ -31,8 +31,7 @@ class Step(StrEnum):
     PULL = "pull"
 
 
-@record
-class Next:
+class Next(NamedTuple):
     """The next step.
 
     Attributes:

@@ -6,16 +6,15 @@ Sums by hour and by day in a few hundred bytes, so that whoever asks for them ne
 from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from ollama_keeper.core.record import record
 from ollama_keeper.core.timeline import Share, Span, share_of
 
 HOUR_S, DAY_S = 3_600, 86_400
 HOURS, DAYS = 24, 30
 
 
-@record
-class Shares:
+class Shares(NamedTuple):
     """Shares of 0.0 to 1.0 over the last 24 hours and the last 30 days; None where the model was not wanted.
 
     Each begins with a whole hour or day.

@@ -1,15 +1,14 @@
 """What is known and was counted, as samples: first of the keeper, then of one server after the other."""
 
 import platform
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from ollama_keeper import __version__
 from ollama_keeper.core.counts import Counts, Timing
 from ollama_keeper.core.facts import Listed, Send
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import Alert, ServerState, State
 from ollama_keeper.core.states import resident
 from ollama_keeper.core.timeline import NOT_WANTED
@@ -60,8 +59,10 @@ class Known:
 
     def keep(self, servers: Iterable[ServerMemory]) -> None:
         """Forgets all but these."""
-        known: set[tuple[str, ...]] = set()
-        for memory in servers:
+        memories, known = tuple(servers), set[tuple[str, ...]]()
+        if len(self._labels) <= sum(len(memory.models) + 1 for memory in memories):
+            return
+        for memory in memories:
             known |= {(memory.server,), *((memory.server, model.model) for model in memory.models)}
         self._labels = {key: labels for key, labels in self._labels.items() if key in known}
 
@@ -122,9 +123,9 @@ def of_server(samples: Samples, server: ServerAtWork, counted: Counted, labels: 
     samples.add("load_age_seconds", labels, max(ages_s, default=0.0))
     for reason, count in counts.look_failures.items():
         samples.add("look_failures_total", labels.plus("reason", reason.value), count)
-    spans = {"look_duration_seconds": counts.look_s, "load_duration_seconds": own.load_s}
-    for name, histogram in {**spans, "outage_duration_seconds": own.outage_s}.items():
-        samples.spread(name, labels, histogram)
+    samples.spread("look_duration_seconds", labels, counts.look_s)
+    samples.spread_again("load_duration_seconds", labels, own.load_s)
+    samples.spread_again("outage_duration_seconds", labels, own.outage_s)
 
 
 class Apart:
@@ -147,25 +148,25 @@ class Together:
         """The labels of the server."""
         return self._known.server(server)
 
-    def again(self, _: Labels, _key: object, tell: Callable[[], Iterable[Series]]) -> None:
+    def again(self, _: Labels, _key: object, tell: Callable[..., Iterable[Series]], *of: object) -> None:
         """Adds to each."""
-        for series in tell():
+        for series in tell(*of):
             self.add(*series)
 
 
 def of_models(memory: ServerMemory, counted: Counted, now: Instant, place: Apart | Together) -> None:
     """The models of one server."""
-    add = place.add
+    add, again, server = place.add, place.again, memory.server
     for model, (state, _) in zip(memory.models, counted.states(memory, now), strict=True):
-        labels = place.labels(memory.server, model.model)
-        own = counted.models.get((memory.server, model.model), NOTHING)
+        name, breaker = model.policy.model, model.breaker
+        labels, own = place.labels(server, name), counted.models.get((server, name), NOTHING)
         listed = model.listed if resident(model) and state is not State.UNKNOWN else None
-        key = (state, listed and (listed.size, listed.size_vram))
-        place.again(labels, key, partial(_now, labels, state, listed))
+        again(labels, (state, listed and (listed.size, listed.size_vram)), _now, labels, state, listed)
         add("model_wanted_seconds_total", labels, own.wanted_s)
         add("model_warm_seconds_total", labels, own.warm_s)
-        if own.by or own.repins or own.tripped or model.breaker:
-            _happened(add, labels, own, model, now)
+        if own.by or own.repins or own.tripped or breaker:
+            holds = int(breaker is not None and breaker.holds(now)) if breaker or own.tripped else None
+            again(labels, (own.by.total(), own.repins, holds), _happened, labels, own, holds)
 
 
 def _now(labels: Labels, state: State, listed: Listed | None) -> tuple[Series, ...]:
@@ -179,11 +180,11 @@ def _now(labels: Labels, state: State, listed: Listed | None) -> tuple[Series, .
     )
 
 
-def _happened(add: Add, labels: Labels, own: OfModel, model: ModelMemory, now: Instant) -> None:
-    """What has happened to a model."""
+def _happened(labels: Labels, own: OfModel, holds: int | None) -> Iterator[Series]:
+    """What has happened to a model: counts that only grow, and its breaker, None where it never opened."""
     for (counter, label, value), count in own.by.items():
-        add(counter, labels.plus(label, value), count)
+        yield counter, labels.plus(label, value), count
     if own.repins:
-        add("repins_total", labels, own.repins)
-    if own.tripped or model.breaker is not None:
-        add("breaker_open", labels, model.breaker is not None and model.breaker.holds(now))
+        yield "repins_total", labels, own.repins
+    if holds is not None:
+        yield "breaker_open", labels, holds

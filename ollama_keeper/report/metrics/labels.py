@@ -10,7 +10,7 @@ class Labels:
 
     Attributes:
         text: as they stand on a page, with their braces.
-        lines: what was last told of them, and of what it was made: most of it is the same the next time.
+        lines: what was last told of them by each who tells, and of what it was made: most is the same the next time.
     """
 
     __slots__ = ("_classes", "_more", "_pairs", "lines", "text")
@@ -19,7 +19,7 @@ class Labels:
         """Args: pairs: values; foreign ones are made safe for whoever prints them."""
         self._pairs = {name: printable(pairs[name]) for name in sorted(pairs)}
         self._more: dict[tuple[str, str], Labels] = {}
-        self.lines: tuple[object, tuple[tuple[str, str], ...]] = (None, ())
+        self.lines: dict[object, tuple[object, tuple[tuple[str, str], ...]]] = {}
         self._classes: dict[tuple[float, ...], tuple[str, ...]] = {}
         inner = ",".join(f'{name}="{value.translate(_ESCAPED)}"' for name, value in self._pairs.items())
         self.text = f"{{{inner}}}" if inner else ""

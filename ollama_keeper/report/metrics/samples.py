@@ -27,14 +27,15 @@ class Samples:
         """One series."""
         self._lines[name].append(_line(name, labels, value))
 
-    def again(self, labels: Labels, key: object, tell: Callable[[], Iterable[Series]]) -> None:
-        """Some series of these labels, which are the same as the last time if `key` is."""
-        known, lines = labels.lines
+    def again(self, labels: Labels, key: object, tell: Callable[..., Iterable[Series]], *of: object) -> None:
+        """The series of these labels that `tell(*of)` gives, which are the same as the last time if `key` is."""
+        known, lines = labels.lines.get(tell, (None, ()))
         if known != key:
-            lines = tuple((name, _line(name, full, value)) for name, full, value in tell())
-            labels.lines = (key, lines)
+            lines = tuple((name, _line(name, full, value)) for name, full, value in tell(*of))
+            labels.lines[tell] = (key, lines)
+        every = self._lines
         for name, line in lines:
-            self._lines[name].append(line)
+            every[name].append(line)
 
     def sum(self, name: str, labels: Labels, value: float) -> None:
         """Adds to one series."""
@@ -43,11 +44,16 @@ class Samples:
 
     def spread(self, name: str, labels: Labels, histogram: Histogram) -> None:
         """A histogram, in classes that add up."""
-        lines, full, total = self._lines[name], PREFIX + name, 0
-        for text, count in zip(labels.classes(histogram.bounds), histogram.counts, strict=True):
-            total += count
-            lines.append(f"{full}_bucket{text} {total}.0\n")
-        lines.append(f"{full}_count{labels.text} {total}.0\n{full}_sum{labels.text} {float(histogram.sum)}\n")
+        self._lines[name].append(_spread(name, labels, histogram))
+
+    def spread_again(self, name: str, labels: Labels, histogram: Histogram) -> None:
+        """One that is mostly the same as the last time."""
+        key = (sum(histogram.counts), histogram.sum)
+        known, lines = labels.lines.get(name, (None, ()))
+        if known != key:
+            lines = ((name, _spread(name, labels, histogram)),)
+            labels.lines[name] = (key, lines)
+        self._lines[name].append(lines[0][1])
 
     def text(self, name: str) -> str:
         """The lines of one family."""
@@ -58,3 +64,11 @@ class Samples:
 
 def _line(name: str, labels: Labels, value: float) -> str:
     return f"{PREFIX}{name}{labels.text} {_COMMON.get(value) or float(value)}\n"
+
+
+def _spread(name: str, labels: Labels, histogram: Histogram) -> str:
+    full, total, lines = PREFIX + name, 0, []
+    for text, count in zip(labels.classes(histogram.bounds), histogram.counts, strict=True):
+        total += count
+        lines.append(f"{full}_bucket{text} {total}.0\n")
+    return "".join((*lines, f"{full}_count{labels.text} {total}.0\n{full}_sum{labels.text} {float(histogram.sum)}\n"))
