@@ -136,6 +136,8 @@ def run(models: tuple[str, ...], config: Path | None, dry_run: bool, **flags: st
 def warm(models: tuple[str, ...], config: Path | None, wait_server: float, timeout: float, **flags: str | None) -> None:
     """Load MODELs once, one at a time, in order of importance, and end.
 
+    What a running keeper keeps is loaded by it; of a model that it holds back, such as a paused one, it says why.
+
     \b
     Examples:
       ollama-keeper warm qwen3:8b nomic-embed-text
@@ -172,7 +174,9 @@ def wait(models: tuple[str, ...], config: Path | None, timeout: float, **flags: 
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
 @click.option("--watch", is_flag=True, help="Until Ctrl-C; in a pipe whenever something has changed.")
 def status(models: tuple[str, ...], config: Path | None, as_json: bool, watch: bool, **flags: str | None) -> None:  # noqa: FBT001
-    """Show models with state, time left, context, GPU share and size, straight from the server.
+    """Show models with state, since when, what comes next, time left, context, GPU share and size.
+
+    As the running keeper knows them; where none answers, as Ollama itself shows them.
 
     \b
     Examples:
@@ -282,14 +286,14 @@ def resume(models: tuple[str, ...], config: Path | None) -> None:
     short_help="Give pins back, before uninstalling or moving.",
 )
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("--all", "everything", is_flag=True, help="All models of the configuration.")
+@click.option("--all", "everything", is_flag=True, help="All models.")
 @click.option("--unload", is_flag=True, help="Take them out of memory now; else the pin is lowered to 5m.")
 @click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration.")
 def release(models: tuple[str, ...], config: Path | None, everything: bool, unload: bool) -> None:  # noqa: FBT001
     """Give pins back: before uninstalling, or to leave a server as it was found.
 
-    By the daemon where one runs, which then leaves those models alone until resume; else from here. Only what
-    ollama-keeper itself has pinned is touched, and a model in use only once it is idle.
+    By the daemon where one runs, which then leaves those models alone until resume; else from here, also without a
+    configuration. Only what ollama-keeper itself has pinned is touched, and a model in use only once it is idle.
 
     \b
     Examples:
