@@ -12,10 +12,11 @@ from ollama_keeper.core.changes import Change, ServerWaiting
 from ollama_keeper.core.facts import LoadRequest
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.plan import Do, step_of
+from ollama_keeper.core.plan import Do, Step, step_of
 from ollama_keeper.core.reasons import ServerState
 from ollama_keeper.core.states import state_of
 from ollama_keeper.ollama.wire import load_body
+from ollama_keeper.report.phrases import REASONS, why
 from ollama_keeper.store import Store, open_store
 
 FOR_EVER_S = 10 * 365 * 86_400.0
@@ -44,12 +45,16 @@ def line(model: ModelMemory, memory: ServerMemory, now: Instant) -> str:
     if step.do is Do.PULL:
         return f"{about}would pull it: POST /api/pull {json.dumps({'model': model.model}, ensure_ascii=False)}"
     if step.do is Do.WAIT:
-        return f"{about}nothing now: {step.because}"
+        return f"{about}nothing now: {_because(step)}"
     if step.request is not None:
-        return f"{about}would send, because {step.because}: {_request(step.request)}"
+        return f"{about}would send, because {_because(step)}: {_request(step.request)}"
     state, reason = state_of(model, memory, now)
-    told = f"{about}{state.value}{f' ({reason.value})' if reason else ''}: nothing to send"
-    return told if reason is not None and reason.value == step.because else f"{told}, because {step.because}"
+    told = f"{about}{state.value.replace('_', ' ')}{f' ({why(reason)})' if reason else ''}: nothing to send"
+    return told if reason is not None and reason.value == step.because else f"{told}, because {_because(step)}"
+
+
+def _because(step: Step) -> str:
+    return REASONS.get(step.because, step.because)
 
 
 def _request(request: LoadRequest) -> str:

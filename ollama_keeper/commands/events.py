@@ -14,6 +14,7 @@ from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unu
 from ollama_keeper.config import Config
 from ollama_keeper.core.units import show_duration
 from ollama_keeper.report.console import console_line
+from ollama_keeper.report.output import wants_colours
 from ollama_keeper.report.plain import json_line, stamp
 from ollama_keeper.store import Entry, Past
 
@@ -89,4 +90,4 @@ def line(entry: Entry, *, as_json: bool) -> str:
         named = {"server": entry.server, "model": entry.model}
         return json_line(head | {key: value for key, value in named.items() if value} | dict(entry.fields))
     more = {key: entry.fields[key] for key in ("hint", "repeated") if key in entry.fields}
-    return console_line({**head, "said": entry.said, **more}, colours=interactive())
+    return console_line({**head, "said": entry.said, **more}, colours=interactive() and wants_colours())

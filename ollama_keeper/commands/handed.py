@@ -12,13 +12,14 @@ import click
 
 from ollama_keeper.commands.asked import Answer, asked, means
 from ollama_keeper.commands.control import ordered
-from ollama_keeper.commands.start import interactive
+from ollama_keeper.commands.start import moving
 from ollama_keeper.commands.status_table import SILENT
 from ollama_keeper.config import Config
 from ollama_keeper.core.reasons import Reason, State
 from ollama_keeper.core.units import show_duration, show_size
 from ollama_keeper.core.view import GUEST, ModelRow
 from ollama_keeper.report.held import held_text, lasts_s
+from ollama_keeper.report.phrases import REASONS
 from ollama_keeper.web.asking import NoDaemon, Said
 
 Key = tuple[str, str]
@@ -147,20 +148,22 @@ def _ready(before: ModelRow, row: ModelRow) -> str:
 def _give_up(handed: Handed, why: str) -> None:
     for key, row in handed.keys.items():
         if key not in handed.told:
-            reason = f" ({row.reason})" if row.reason else ""
+            reason = f" ({REASONS.get(row.reason, row.reason)})" if row.reason else ""
             handed.tell(key, f"{why}: {row.state}{reason}")
 
 
 def _line(key: Key, row: ModelRow, answer: Answer) -> str:
     lasted = lasts_s(row, answer.at)
     since = f", {show_duration(lasted)}" if lasted is not None else ""
-    return f"  {key[0]}: {key[1]}: {row.state}{f' ({row.reason})' if row.reason else ''}{since}"
+    return (
+        f"  {key[0]}: {key[1]}: {row.state}{f' ({REASONS.get(row.reason, row.reason)})' if row.reason else ''}{since}"
+    )
 
 
 @contextmanager
 def _screen() -> Iterator[Callable[[list[str]], None]]:
     """Where what is under way is shown: on a terminal in place, in a pipe not at all."""
-    if not interactive():
+    if not moving():
         yield lambda _: None
         return
     from rich.live import Live

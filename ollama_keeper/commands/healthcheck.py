@@ -32,8 +32,17 @@ def healthcheck(url: str | None) -> int:
     if not answer.startswith(b"HTTP/1.1 200 "):
         line = answer.decode("ascii", "replace").partition("\r\n")[0]
         return _not_live(asked, line if line.isprintable() and line else "no answer of ours")
-    sys.stdout.write("live\n")
+    _say_live()
     return EXIT_LIVE
+
+
+def _say_live() -> None:
+    """It is live, whether somebody reads that or not."""
+    try:
+        sys.stdout.write("live\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of the process
 
 
 def _answer(host: str, port: int) -> bytes:

@@ -36,6 +36,8 @@ def history(path: Path | None) -> Iterator[tuple[Config, Past]]:
         if not there:
             raise _none(f"no history: {file} is not there", HINT)
         yield config, Past(file)
+    except BrokenPipeError:  # whoever read what is shown from it has gone
+        raise
     except (sqlite3.Error, OSError) as error:
         why = printable(getattr(error, "strerror", None) or str(error))
         hint = UPDATE if isinstance(error, sqlite3.NotSupportedError) else "is it this user's?"

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ollama_keeper.commands.start import interactive
+from ollama_keeper.commands.start import moving
 from ollama_keeper.core.changes import PullProgress, PullStarted
 from ollama_keeper.core.memory import ModelMemory
 from ollama_keeper.core.pulls import fraction
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.states import state_of
 from ollama_keeper.core.units import show_duration, show_size
+from ollama_keeper.report.phrases import why
 from ollama_keeper.report.words import sentence
 from ollama_keeper.server import Server
 
@@ -59,7 +60,10 @@ class Screen:
 
     def refresh(self) -> None:
         """Shows what is under way now."""
-        self._live.update("\n".join(line for server in self._servers for line in under_way(server, self._usual)))
+        from rich.text import Text  # of plain text, rich paints numbers, and takes brackets for its own
+
+        lines = (line for server in self._servers for line in under_way(server, self._usual))
+        self._live.update(Text("\n".join(lines)))
 
 
 @contextmanager
@@ -69,7 +73,7 @@ def progress(servers: Sequence[Server], *, usual: Usual | None = None) -> Iterat
     Args:
         usual: of a command that only waits, how long loads usually take; None where the command loads.
     """
-    if not interactive():
+    if not moving():
         yield Lines()
         return
     from rich.live import Live
@@ -99,14 +103,14 @@ def pulled_text(model: ModelMemory) -> str | None:
 
 def say_pulled(change: PullStarted | PullProgress) -> None:
     """In a pipe, where nothing moves, a pull of an hour is told on stderr."""
-    if not interactive():
+    if not moving():
         click.echo(sentence(change), err=True)
 
 
 def _line(model: ModelMemory, server: Server) -> str | None:
     state, reason = state_of(model, server.memory, server.now())
     load = server.memory.opened(model.model)
-    why = f" ({reason.value})" if reason else ""
+    because = f" ({why(reason)})" if reason else ""
     if state is State.LOADING and load is not None:
         text = f"loading, {show_duration(server.now().since(load.since))}{_usually(model.shortest_load_s)}"
     elif (far := pulled_text(model)) is not None:
@@ -114,9 +118,9 @@ def _line(model: ModelMemory, server: Server) -> str | None:
     elif state in {State.READY, State.DEGRADED, State.REFUSED}:
         return None
     elif state is State.QUEUED:
-        text = f"queued, {_place(model, server)}{_usually(model.shortest_load_s)}{why}"
+        text = f"queued, {_place(model, server)}{_usually(model.shortest_load_s)}{because}"
     else:
-        text = f"{state.value}{why}"
+        text = f"{state.value.replace('_', ' ')}{because}"
     return f"  {server.memory.server}: {model.model}: {text}"
 
 
@@ -127,7 +131,7 @@ def _awaited(model: ModelMemory, server: Server, usual: Usual) -> str | None:
     if state in {State.READY, State.DEGRADED, State.REFUSED}:
         return None
     elapsed = show_duration(server.now().since(memory.born))
-    word = f"missing ({reason.value})" if state is State.MISSING and reason else "not resident"
+    word = f"missing ({why(reason)})" if state is State.MISSING and reason else "not resident"
     return f"  {memory.server}: {model.model}: {word}, {elapsed}{_usually(usual.get((memory.server, model.model)))}"
 
 

@@ -61,8 +61,10 @@ def simulate(
 
 def _memory(written: str | None) -> int:
     """Bytes of `--memory`; none where it is not given."""
+    if written is None:
+        return 0
     try:
-        return parse_size(written) if written is not None else 0
+        return parse_size(written)
     except BadUnit:
         msg = f"--memory: {shown(written)} is not a size; write for example 24GiB or 24GB"
         raise Unplayable(msg) from None

@@ -72,6 +72,11 @@ def complain(error: ConfigError) -> None:
         click.echo(f"ollama-keeper: {mistake}", err=True)
 
 
+def moving() -> bool:
+    """Whether what is on stdout can be drawn over: on a terminal that is not a dumb one."""
+    return interactive() and os.environ.get("TERM") not in {"dumb", "unknown"}
+
+
 def interactive() -> bool:
     """Whether somebody watches stdout on a terminal."""
     return sys.stdout.isatty()

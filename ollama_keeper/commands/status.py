@@ -17,7 +17,7 @@ from ollama_keeper.commands.start import (
     EXIT_SOME_NOT,
     Unusable,
     configuration,
-    interactive,
+    moving,
 )
 from ollama_keeper.commands.status_table import SILENT, table
 from ollama_keeper.config import Config
@@ -134,7 +134,7 @@ def _text(question: Question, heard: Heard, shown: Status) -> str:
 @contextmanager
 def _screen() -> Iterator[Callable[[str, object], None]]:
     """Where a text is shown that replaces the one before it; in a pipe only where what it stands for has changed."""
-    if interactive():
+    if moving():
         from rich.live import Live
         from rich.text import Text
 

@@ -23,6 +23,7 @@ from ollama_keeper.core.reasons import State
 from ollama_keeper.core.states import state_of
 from ollama_keeper.core.view import model_row
 from ollama_keeper.report.held import held_text
+from ollama_keeper.report.phrases import REASONS
 from ollama_keeper.server import Server
 from ollama_keeper.store import open_store
 
@@ -95,7 +96,7 @@ def _why(model: ModelMemory, server: Server, held: str | None) -> str:
     """Why a model is not resident in the end, and what ends that; `held` as the daemon says it."""
     state, reason = state_of(model, server.memory, server.now())
     if state is State.REFUSED and reason is not None:
-        return f"refused ({reason.value})"
+        return f"refused ({REASONS[reason]})"
     if held is None and state in UNWANTED:
         held = held_text(model_row(model, server.memory, server.now()), server.now().wall)
     if held is None and state is State.MISSING:

@@ -27,6 +27,7 @@ from ollama_keeper.core.states import state_of
 from ollama_keeper.core.units import show_duration, show_size
 from ollama_keeper.core.view import model_row
 from ollama_keeper.report.held import held_text
+from ollama_keeper.report.phrases import REASONS
 from ollama_keeper.server import Server
 from ollama_keeper.store import open_store
 
@@ -141,7 +142,7 @@ def _settle(server: Server, model: ModelMemory, outcomes: Outcomes, show: Progre
         _tell(key, f"failed: {outcomes.failed[key]}", outcomes, show)
     elif state in HOPELESS and not to_be_pulled(model, server.memory, server.now()):
         hint = f"; ollama pull {model.model}" if state is State.MISSING else ""
-        _tell(key, f"{state.value}{f': {reason.value}' if reason else ''}{hint}", outcomes, show)
+        _tell(key, f"{state.value.replace('_', ' ')}{f': {REASONS[reason]}' if reason else ''}{hint}", outcomes, show)
 
 
 def ready_text(model: ModelMemory, state: State) -> str:

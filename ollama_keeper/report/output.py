@@ -24,7 +24,7 @@ class Output:
         terminal = stream is not None and not stream.closed and stream.isatty()
         self.for_eyes = format == "console" or (format == "auto" and terminal)
         self.encoding = (getattr(stream, "encoding", None) or "utf-8") if self.for_eyes else "utf-8"
-        self._colours = terminal and _wants_colours()
+        self._colours = terminal and wants_colours()
         self._journal = _in_journal(stream)
 
     def line(self, event: Mapping[str, object]) -> str:
@@ -37,7 +37,7 @@ class Output:
         return prefix + text.replace("\n", f"\n{prefix}")
 
 
-def _wants_colours() -> bool:
+def wants_colours() -> bool:
     """Whether a terminal is to get colours: not by no-color.org, no dumb one, of Windows only one that knows them."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False

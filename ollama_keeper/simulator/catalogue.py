@@ -177,7 +177,10 @@ def load_catalogue(path: Path) -> tuple[StoredModel, ...]:
     except OSError as bad:
         msg = f"{path}: cannot be read: {(bad.strerror or str(bad)).lower()}"
         raise BadCatalogue(msg) from bad
-    except (UnicodeDecodeError, yaml.YAMLError, ValueError) as bad:
+    except UnicodeDecodeError as bad:
+        msg = f"{path}: is not text in UTF-8"
+        raise BadCatalogue(msg) from bad
+    except (yaml.YAMLError, ValueError) as bad:
         msg = f"{path}: {' '.join(str(bad).split())}"
         raise BadCatalogue(msg) from bad
     entries = document.get("models") if isinstance(document, dict) else document

@@ -17,15 +17,15 @@ async def test_a_load_is_shown_with_elapsed_and_usual_time_and_the_others_with_t
         await asyncio.sleep(1)
         assert [line.split(": ", 2)[2] for line in under_way(server)] == [
             "loading, 1s",
-            "queued, 1 of 2 (behind_load)",
-            "queued, 2 of 2 (behind_load)",
+            "queued, 1 of 2 (another load goes first)",
+            "queued, 2 of 2 (another load goes first)",
         ]
         await settled(sim, keeper, QWEN, LLAMA, EMBED)
         assert under_way(server) == []
         sim.restart()
         await until(lambda: keeper.state(QWEN) == "loading")
         assert under_way(server)[0].endswith(f"{QWEN}: loading, 0s, usually 4s")
-        assert under_way(server)[1].endswith(f"{LLAMA}: queued, 1 of 2, usually 2s (behind_load)")
+        assert under_way(server)[1].endswith(f"{LLAMA}: queued, 1 of 2, usually 2s (another load goes first)")
         await settled(sim, keeper, QWEN, LLAMA, EMBED)
 
 

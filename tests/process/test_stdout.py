@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.kit.proc import Child, World, ours, wait_for
+from tests.kit.proc import Child, World, free_port, ours, wait_for
 
 pytestmark = pytest.mark.process
 
@@ -83,3 +83,21 @@ def test_a_keeper_without_a_stdout_keeps(world: World) -> None:
     keeper.signal(signal.SIGTERM)
     assert keeper.ended() == 0
     assert keeper.errors == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("events",), ("events", "--json"), ("healthcheck",), ("config", "schema"), ("run", "--help")],
+    ids=" ".join,
+)
+def test_a_reader_that_has_gone_gets_no_traceback(world: World, command: tuple[str, ...]) -> None:
+    server, listen = world.simulate(*QUICK), f"127.0.0.1:{free_port()}"
+    settings = {"OLLAMA_KEEPER_STATE_DIR": str(world.home / "state"), "OLLAMA_KEEPER_WEB__LISTEN": listen}
+    world.run(QWEN, "--ollama", server.url, **settings).until("model.ready")
+    wait_for(lambda: "model.ready" in world.do("events", **settings).out)
+    reader, writer = os.pipe()
+    os.close(reader)
+    told = world.start(ours(*command), stdout=writer, **settings)
+    os.close(writer)
+    assert told.ended() in {0, 1}
+    assert told.errors == ""
