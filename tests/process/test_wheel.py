@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -9,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.proc import World, free_port
+
 ROOT = Path(__file__).parents[2]
 LARGEST = 520 * 1024  # the goal of 300 KB is missed, and why: docs/promises.md
+
+MOST_PACKAGES = 26
+LARGEST_INSTALL = 30_000_000  # bytes
+OF_EVERY_ENVIRONMENT = {"pip", "setuptools", "pkg_resources", "_distutils_hack"}
 
 pytestmark = pytest.mark.process
 
@@ -65,6 +72,23 @@ def test_it_runs_from_a_fresh_environment_in_an_empty_directory(wheel: Path, tmp
     home = tmp_path / "home"
     home.mkdir()
     environ = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    assert_small(environment)
     demo = [command, "demo", "--for", "10s"]
     subprocess.run(demo, cwd=home, env=environ, capture_output=True, timeout=55, check=True)
     subprocess.run([command, "install", "systemd", "--user", "--dry-run"], cwd=home, env=environ, check=True)
+    with World(home) as world:
+        address = f"127.0.0.1:{free_port()}"
+        world.start([str(command), "simulate", "--listen", address, "--load-time", "0.2s"])
+        keeper = world.start([str(command), "run", "qwen3:8b", "--ollama", f"http://{address}"])
+        assert keeper.until("model.ready")["by"] == "keeper"
+        keeper.signal(signal.SIGTERM)
+        assert keeper.ended() == 0
+
+
+def assert_small(environment: Path) -> None:
+    """What the wheel and its lock bring, without what every environment has, and without bytecode."""
+    packages = next((environment / "lib").glob("python3.*")) / "site-packages"
+    ours = [part for part in packages.iterdir() if part.name.split("-")[0] not in OF_EVERY_ENVIRONMENT]
+    files = [file for part in ours for file in part.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    assert len([part for part in ours if part.suffix == ".dist-info"]) <= MOST_PACKAGES
+    assert sum(file.stat().st_size for file in files) <= LARGEST_INSTALL
