@@ -85,7 +85,8 @@ def _consider(state: State, turn: Turn, now: int) -> State:
     limit = state.settings.max_loaded_models or state.limit
     if limit and len(state.runners) >= limit:
         return _evict(state, turn, now)
-    state = replace(state, limit=limit or MODELS_PER_GPU * max(state.settings.gpus, 1))
+    limit = limit or MODELS_PER_GPU * max(state.settings.gpus, 1)
+    state = state if state.limit == limit else replace(state, limit=limit)  # the same state tells that all wait
     if not state.runners or fits(wanted, state):
         return begin(state, turn, now)
     return _evict_all(state, turn, now) if turn.retried else _evict(state, turn, now)

@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -51,13 +51,11 @@ def _missed(jobs: int) -> int:
 def _campaign(seed: int, first: int, days: int, jobs: int) -> int:
     began, rules, broken_days = time.monotonic(), Counter[str](), 0
     total = Counter[str]()
-    for lived_days, verdict in enumerate(_verdicts(seed, range(first, first + days), jobs), 1):
+    for verdict in _counted(_verdicts(seed, range(first, first + days), jobs)):
         total += Counter(requests=verdict.requests, loads=verdict.loads, mishaps=verdict.mishaps)
         rules.update(breach.rule for breach in verdict.breaches)
         broken_days += bool(verdict.breaches)
         _tell(verdict)
-        if lived_days % PROGRESS_EACH == 0:
-            print(f"… {lived_days} days", file=sys.stderr, flush=True)
     told_rules = ", ".join(f"{rule}: {times}" for rule, times in sorted(rules.items()))
     print(
         f"campaign seed {seed}: {days} days, {total['mishaps']} mishaps, {total['requests']} requests, "
@@ -68,9 +66,18 @@ def _campaign(seed: int, first: int, days: int, jobs: int) -> int:
 
 
 def _table(seed: int, first: int, days: int, jobs: int) -> int:
-    lines = list(table(_each(lived, work(seed, range(first, first + days)), jobs), seed=seed, first=first, count=days))
+    asked = work(seed, range(first, first + days))
+    lines = list(table(_counted(_each(lived, asked, jobs)), seed=seed, first=first, count=days))
     print("\n".join(lines))
     return 1 if any(line.startswith(BROKEN) for line in lines) else 0
+
+
+def _counted(some: Iterable[T]) -> Iterator[T]:
+    """Tells how far it is, where it does not disturb what is printed."""
+    for number, one in enumerate(some, 1):
+        yield one
+        if number % PROGRESS_EACH == 0:
+            print(f"… {number} days lived", file=sys.stderr, flush=True)
 
 
 def _verdicts(seed: int, days: range, jobs: int) -> Iterator[Verdict]:

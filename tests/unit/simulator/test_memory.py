@@ -6,6 +6,9 @@ from dataclasses import replace
 import pytest
 
 from ollama_keeper.simulator import Settings, Simulator, StoredModel, Version
+from ollama_keeper.simulator.effects import Tick
+from ollama_keeper.simulator.scheduler import next_due, step
+from ollama_keeper.simulator.state import Closing, Doom, Runner, RunnerOptions, State, Wanted
 
 MIB = 2**20
 SIZE = 125 * MIB
@@ -117,3 +120,12 @@ async def test_a_mapping_that_the_server_chose_is_nobody_s_wish(
     await load(sim, "a", **first)
     await load(sim, "a", **second)
     assert len(sim.history.loads()) == loads
+
+
+def test_a_load_that_needs_the_room_of_what_is_just_leaving_waits_for_that() -> None:
+    leaving = Runner(1, MODELS[0], RunnerOptions(), duration=0, size=SIZE, size_vram=SIZE)
+    closing = Closing(leaving.key, until=5, doom=Doom("runtime_oom"))
+    full = Settings(gpus=1, vram=SIZE)
+    waiting = (Wanted(7, MODELS[1], RunnerOptions()),)
+    state, _ = step(State(full, MODELS, runners=(leaving,), queue=waiting, closing=closing), Tick(), now=1)
+    assert next_due(state) == 5
