@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from ollama_keeper.commands.asked import asked, sockets
+from ollama_keeper.commands.guess import guess, shown
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unusable, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.core.units import show_duration
+from ollama_keeper.core.view import GUEST
 from ollama_keeper.web.asking import NoDaemon, Said, ask
 
 
@@ -49,6 +51,7 @@ def _command(path: Path | None, command: str, body: dict[str, object], done: str
     except Said as error:
         click.echo(f"ollama-keeper: {command} was refused: {error}", err=True)
         return EXIT_SOME_NOT
+    tell_unknown(config, answer.get("unknown", []))
     return _told(answer.get("models"), answer.get("unknown", []), done)
 
 
@@ -76,14 +79,21 @@ def hint_of(config: Config) -> str:
     return f"one answers at {answer.where}; where it is another user's: the same as that user, or with sudo"
 
 
+def tell_unknown(config: Config, names: Sequence[str]) -> None:
+    """Says which names mean nothing to the daemon, and what was probably meant."""
+    answer = asked(config) if names else None
+    kept = [row.model for row in answer.status.models if row.state != GUEST] if answer else []
+    for name in names:
+        hint = guess(name, kept) or "ollama-keeper status names what is"
+        click.echo(f"ollama-keeper: {shown(name)} is not kept here; {hint}", err=True)
+
+
 def _told(models: list[str] | None, unknown: list[str], done: str) -> int:
     if models is None:
         click.echo(done)
     for model in models or []:
         click.echo(f"{model}: {done}")
-    for name in unknown:
-        click.echo(f"ollama-keeper: {name} is not kept here; ollama-keeper status names what is", err=True)
-    return EXIT_SOME_NOT if unknown else EXIT_OK
+    return (EXIT_SOME_NOT if models else EXIT_USAGE) if unknown else EXIT_OK
 
 
 def me() -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 
 from ollama_keeper.commands.asked import asked, means
-from ollama_keeper.commands.control import hint_of, me, ordered
+from ollama_keeper.commands.control import hint_of, me, ordered, tell_unknown
 from ollama_keeper.commands.giving_back import Chosen, outcome, watched
+from ollama_keeper.commands.guess import guess, shown
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unusable, configuration
 from ollama_keeper.config import Config
@@ -50,10 +51,9 @@ def release(path: Path | None, models: Sequence[str], *, everything: bool, unloa
 
 
 def _by_daemon(config: Config, chosen: Chosen, unknown: Sequence[str]) -> int:
-    for name in unknown:
-        click.echo(f"ollama-keeper: {name} is not kept here; ollama-keeper status names what is", err=True)
+    tell_unknown(config, unknown)
     if not chosen.models:
-        return EXIT_SOME_NOT
+        return EXIT_USAGE if unknown else EXIT_SOME_NOT
     click.echo("by the daemon, which leaves them alone from now on; to have them kept again: ollama-keeper resume")
     told = watched(config, chosen, timeout_s=TIMEOUT_S)
     if told is None:
@@ -74,10 +74,12 @@ def _without(config: Config, models: Sequence[str], nobody: NoDaemon, *, unload:
         config = replace(config, servers=tuple(_remembered(config)))
     unknown = [name for name in models if not any(means(name, model) for model in _configured(config))]
     for name in unknown:
-        click.echo(f"ollama-keeper: {name} is neither in the configuration, nor known as loaded by us", err=True)
+        said = "is neither in the configuration, nor known as loaded by us"
+        hint = guess(name, _configured(config))
+        click.echo(f"ollama-keeper: {shown(name)} {said}{f'; {hint}' if hint else ''}", err=True)
     names = tuple(model for model in _configured(config) if not models or any(means(n, model) for n in models))
     if not names and models:
-        return EXIT_SOME_NOT
+        return EXIT_USAGE
     if not names:
         hint = "where its daemon ran as another user, or with another file, the same with sudo or --config"
         click.echo(f"ollama-keeper: nothing is known here that could be given back\nTry: {hint}", err=True)

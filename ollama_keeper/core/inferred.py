@@ -38,8 +38,10 @@ def _of_keep_alive(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
             Severity.NOTE,
             "keep_alive_forever",
             f"all that others have loaded is pinned: {_named(for_ever)}",
-            "OLLAMA_KEEP_ALIVE is likely -1 on the server: whatever anybody loads stays, until it is in the way",
-            "if that is not wanted: unset OLLAMA_KEEP_ALIVE there, and name the models that matter here",
+            "another keeper pins them, or OLLAMA_KEEP_ALIVE is likely -1 on the server: whatever anybody loads stays,"
+            " until it is in the way",
+            "if that is not wanted: see whether another keeper runs; else unset OLLAMA_KEEP_ALIVE there, and name the"
+            " models that matter here",
             memory.server,
         )
         return

@@ -3,6 +3,7 @@
 import json
 import stat
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -40,7 +41,10 @@ def test_pause_unload_frees_the_memory_and_resume_brings_the_model_back(
     wait_for(lambda: not server.resident())
     assert world.do("resume", **variables).out == f"{MODEL}: kept again\n"
     keeper.until("model.ready")
-    assert world.do("pause", "other", **variables).code == 1
+    unknown = world.do("pause", MODEL.upper() + "x", **variables)
+    assert (unknown.code, unknown.out) == (64, "")
+    assert f"is not kept here; did you mean {MODEL}?" in unknown.err
+    assert world.do("resume", "other", MODEL, **variables).code == 1
     assert world.do("reload", **variables).code == 0
     keeper.until("config.loaded")
     keeper.close()
@@ -85,6 +89,11 @@ def test_with_a_token_commands_are_taken_over_tcp_and_the_token_is_in_no_output(
     }
     assert keeper.until("model.paused")["by"] == "home"
     keeper.until("model.released")
+    answer = commanded(address, token, "warm", {"models": [MODEL]})
+    (held,) = answer["held"]
+    assert (held["state"], held["paused_by"]) == ("paused", "home")
+    assert held["text"].startswith("paused by home ")
+    assert held["text"].endswith(f"; to end it: ollama-keeper resume {MODEL}")
     commanded(address, token, "resume", {})
     keeper.until("model.ready")
     with pytest.raises(HTTPError, match="401"):
@@ -104,7 +113,7 @@ def test_a_token_that_can_be_guessed_ends_the_start_with_78(world: World, tmp_pa
     assert "hunter2" not in done.err
 
 
-def commanded(address: str, token: str, command: str, body: dict[str, object]) -> object:
+def commanded(address: str, token: str, command: str, body: dict[str, object]) -> Any:
     headers = {"Authorization": f"Bearer {token}", "X-Ollama-Keeper": "1", "Content-Type": "application/json"}
     request = Request(f"http://{address}/control/{command}", json.dumps(body).encode(), headers, method="POST")
     with build_opener(ProxyHandler({})).open(request, timeout=5) as answer:

@@ -67,8 +67,8 @@ def test_a_daemon_without_a_file_gives_back_what_it_was_told_on_its_command_line
     assert (paused["by"], paused["note"]) == (getpass.getuser(), "to be released")
     assert len(server.loads()) == 1
     unknown = world.do("release", "nope", OLLAMA_KEEPER_WEB__SOCKET=socket)
-    assert (unknown.code, unknown.out) == (1, "")
-    assert "nope is not kept here; ollama-keeper status names what is" in unknown.err
+    assert (unknown.code, unknown.out) == (64, "")
+    assert "'nope' is not kept here; there are " in unknown.err
 
 
 def test_what_a_daemon_without_a_file_left_pinned_is_known_from_its_notes(world: World, server: Simulated) -> None:
@@ -113,7 +113,7 @@ def test_a_name_that_is_not_known_and_no_name_at_all_are_told(world: World, conf
     nameless = world.do("release", "-c", config)
     assert nameless.code == 64
     assert "name the models to release" in nameless.err
-    assert "nope is neither in the configuration" in world.do("release", "nope", "-c", config).err
+    assert "'nope' is neither in the configuration" in world.do("release", "nope", "-c", config).err
 
 
 def test_where_nothing_is_known_it_says_so(world: World) -> None:
