@@ -10,6 +10,7 @@ from ollama_keeper.errors import printable
 from ollama_keeper.web.sockets import LOOPBACK, written
 
 TIMEOUT_S = 10.0
+QUESTION_S = 3.0  # a keeper that hangs is left aside, and Ollama asked
 LARGEST_ANSWER = 16 * 2**20
 NOT_OURS = "it is no ollama-keeper that answers"
 
@@ -32,7 +33,7 @@ class _Unix(HTTPConnection):
     def connect(self) -> None:
         """Opens the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT_S)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 
@@ -57,6 +58,7 @@ def status(where: Path | str) -> dict[str, Any]:
         NoDaemon: nobody listens there, it may not be opened, or it is no daemon of ours.
     """
     connection, headers = _reached(where) if isinstance(where, Path) else (_page(where), {})
+    connection.timeout = QUESTION_S
     code, answer = _answered(connection, "GET", "/status", None, headers)
     if code != 200 or not isinstance(answer.get("models"), list) or not isinstance(answer.get("servers"), list):
         raise NoDaemon(NOT_OURS)
