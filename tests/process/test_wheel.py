@@ -13,7 +13,7 @@ import pytest
 from tests.kit.proc import World, free_port
 
 ROOT = Path(__file__).parents[2]
-LARGEST = 520 * 1024  # the goal of 300 KB is missed, and why: docs/promises.md
+LARGEST = 560 * 1024  # the goal of 300 KB is missed, and why: docs/promises.md
 
 MOST_PACKAGES = 26
 LARGEST_INSTALL = 30_000_000  # bytes
