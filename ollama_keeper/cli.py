@@ -1,5 +1,7 @@
 """The command line: arguments in, exit code out. A command's own imports sit in its body, so that help is quick."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,9 @@ from ollama_keeper.core.units import BadUnit, parse_duration
 
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
+EXIT_UNWRITTEN = 1
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT})
+"""A full disk, or a terminal that is gone."""
 WRONG = "64 wrong command line; 78 wrong configuration."
 LONGEST_SHOWN = 60
 LONGEST_S = 366 * 86_400.0  # as for durations of the configuration
@@ -594,6 +599,12 @@ def main() -> NoReturn:
         sys.exit(EXIT_USAGE)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        click.echo(f"ollama-keeper: what is shown cannot be written: {str(error.strerror).lower()}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of the process
+        sys.exit(EXIT_UNWRITTEN)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,7 +1,8 @@
 """`demo`: a simulated Ollama on which everything goes wrong, and the real keeper on it."""
 
 import secrets
-import sys
+
+from ollama_keeper.commands.start import interactive
 
 PIPE_S = 60.0
 
@@ -9,7 +10,7 @@ PIPE_S = 60.0
 def demo(*, seconds: float | None, seed: int | None, as_json: bool) -> int:
     """Plays until the time is over or somebody stops it; see `ollama-keeper demo --help`."""
     seed = secrets.randbelow(1_000) if seed is None else seed
-    if sys.stdout.isatty() and not as_json:
+    if interactive() and not as_json:
         from ollama_keeper.commands.demo_screen import can_draw, on_screen
 
         if can_draw():

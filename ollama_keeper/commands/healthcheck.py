@@ -38,10 +38,12 @@ def healthcheck(url: str | None) -> int:
 
 def _say_live() -> None:
     """It is live, whether somebody reads that or not."""
+    if sys.stdout is None:  # it was closed
+        return
     try:
         sys.stdout.write("live\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of the process
 
 

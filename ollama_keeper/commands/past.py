@@ -33,19 +33,24 @@ def history(path: Path | None) -> Iterator[tuple[Config, Past]]:
     file = config.state_dir / FILE
     try:
         there = file.is_file()
-        if not there:
-            raise _none(f"no history: {file} is not there", HINT)
+    except OSError as error:
+        raise _unread(file, error) from error
+    if not there:
+        raise _none(f"no history: {file} is not there", HINT)
+    try:
         yield config, Past(file)
-    except BrokenPipeError:  # whoever read what is shown from it has gone
-        raise
-    except (sqlite3.Error, OSError) as error:
-        why = printable(getattr(error, "strerror", None) or str(error))
-        hint = UPDATE if isinstance(error, sqlite3.NotSupportedError) else "is it this user's?"
-        raise _none(f"the history in {file} cannot be read: {why}", hint) from error
+    except sqlite3.Error as error:  # and no OSError: that is of what is shown from it
+        raise _unread(file, error) from error
 
 
 UPDATE = "update ollama-keeper, or name another state_dir"
 HINT = "has ollama-keeper run run here? with another state_dir or user, name its --config"
+
+
+def _unread(file: Path, error: sqlite3.Error | OSError) -> NoHistory:
+    why = printable(getattr(error, "strerror", None) or str(error))
+    hint = UPDATE if isinstance(error, sqlite3.NotSupportedError) else "is it this user's?"
+    return _none(f"the history in {file} cannot be read: {why}", hint)
 
 
 def _none(what: str, hint: str) -> NoHistory:

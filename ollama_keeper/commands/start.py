@@ -79,4 +79,4 @@ def moving() -> bool:
 
 def interactive() -> bool:
     """Whether somebody watches stdout on a terminal."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()  # None: it was closed

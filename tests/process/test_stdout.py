@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.kit.proc import Child, World, free_port, ours, wait_for
 pytestmark = pytest.mark.process
 
 QWEN = "qwen3:8b"
+FULL = Path("/dev/full")
 QUICK = ("--load-time", "100ms")
 EVERY_SECOND = ("--interval", "1s", "--log-level", "debug")
 
@@ -101,3 +103,23 @@ def test_a_reader_that_has_gone_gets_no_traceback(world: World, command: tuple[s
     os.close(writer)
     assert told.ended() in {0, 1}
     assert told.errors == ""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no full device here")
+def test_what_cannot_be_written_is_told_in_one_line(world: World) -> None:
+    with FULL.open("wb") as full:
+        told = world.start(ours("config", "schema"), stdout=full.fileno())
+        assert told.ended() == 1
+    assert told.errors == "ollama-keeper: what is shown cannot be written: no space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("status",), ("usage",), ("wait", "--timeout", "1s"), ("healthcheck",)], ids=" ".join
+)
+def test_a_command_without_a_stdout_ends_as_with_one(world: World, command: tuple[str, ...]) -> None:
+    server = world.simulate(*QUICK)
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *ours(*command)]
+    settings = {"OLLAMA_HOST": server.url, "OLLAMA_KEEPER_MODELS": QWEN, "OLLAMA_KEEPER_WEB__LISTEN": "127.0.0.1:9"}
+    told = world.start(closed, **settings)
+    assert told.ended() == world.do(*command, **settings).code
+    assert "Traceback" not in told.errors
