@@ -124,7 +124,7 @@ async def _serve_status(given: Given, bound: socket.socket, token: bytes | None,
     more = [*page_routes(control=gate is not None), stream_route(given.feed)]
     more += [metrics_route(desk, given.sources, now), History(given.past, memories, now).route()]
     more += [] if gate is None else command_routes(desk, below="/control")
-    reckoned = Reckoned(given.shares, given.sources.counted.states)
+    reckoned = Reckoned(given.shares, given.sources.counted.states, given.sources.voice)
     app = web_app(memories, now, hosts, more=more, gate=gate, reckoned=reckoned)
     with bound:
         await serve(app, bound, ending=given.feed.close)
@@ -143,5 +143,5 @@ async def _serve_control(given: Given, taken: Control, desk: Desk) -> None:
 
         now = given.clock.now
         gate = None if taken.token is None else Gate(taken.token.encode(), now=now, tell=given.tell)
-        reckoned = Reckoned(given.shares, given.sources.counted.states)
+        reckoned = Reckoned(given.shares, given.sources.counted.states, given.sources.voice)
         await serve(control_app(desk, gate, more=[status_route(memories, now, reckoned)]), taken.bound)

@@ -67,6 +67,7 @@ class Sink:
         wake: set whenever there may be something new for it.
         failures: refused and failed attempts by reason; `sent` those that were taken.
         succeeded: when one was last taken.
+        failing: why the last attempt failed; None where it was taken, or none was made.
     """
 
     settings: SinkSettings
@@ -77,6 +78,7 @@ class Sink:
     sent: int = 0
     failures: dict[Undelivered, int] = field(default_factory=dict)
     succeeded: datetime | None = None
+    failing: Undelivered | None = None
 
 
 class Alerts:
@@ -236,8 +238,9 @@ class Alerts:
         now = self._clock.now()
         if isinstance(outcome, Delivered):
             sink.sent += 1
-            sink.succeeded = now.wall
+            sink.succeeded, sink.failing = now.wall, None
         else:
+            sink.failing = outcome.reason
             sink.failures[outcome.reason] = sink.failures.get(outcome.reason, 0) + 1
         sink.lane, changes = after(sink.lane, items, outcome, now)
         self._remember()

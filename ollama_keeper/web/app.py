@@ -18,6 +18,7 @@ from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.readiness import Unready, unready, unready_of
 from ollama_keeper.core.states import States, states_of
 from ollama_keeper.core.view import Warm, WarmShares, never_counted
+from ollama_keeper.report.metrics.voice import Sink, Voice
 from ollama_keeper.web.answers import Json, Written, no, problem
 from ollama_keeper.web.control import BadCommand, refused
 from ollama_keeper.web.gate import Gate
@@ -53,10 +54,12 @@ class Reckoned:
     Attributes:
         shares: how much of its wanted time a model was warm; None where nobody counts.
         states: of all models of a server.
+        voice: who tells alerts; None where nobody does.
     """
 
     shares: SharesOf | None = None
     states: States = states_of
+    voice: Voice | None = None
 
 
 NOTHING_RECKONED = Reckoned()
@@ -79,8 +82,10 @@ class Routes:
         return PlainTextResponse("live\n")
 
     async def readyz(self, _: Request) -> Response:
-        """Whether every required model can serve."""
-        return _readiness(unready(self._memories(), self._now()))
+        """Whether every required model can serve; beside it the sinks of alerts that take none."""
+        voice = self._reckoned.voice
+        failing = [] if voice is None else [_failing(sink) for sink in voice.sinks if sink.failing is not None]
+        return _readiness(unready(self._memories(), self._now()), failing_sinks=failing)
 
     async def readyz_of(self, request: Request) -> Response:
         """Whether one model can serve, on every server that is to keep it."""
@@ -144,9 +149,13 @@ def _rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 5)
 
 
-def _readiness(models: tuple[Unready, ...]) -> Json:
+def _readiness(models: tuple[Unready, ...], **more: object) -> Json:
     status = HTTPStatus.SERVICE_UNAVAILABLE if models else HTTPStatus.OK
-    return Json({"ready": not models, "unready": [asdict(model) for model in models]}, status_code=status)
+    return Json({"ready": not models, "unready": [asdict(model) for model in models], **more}, status_code=status)
+
+
+def _failing(sink: Sink) -> dict[str, object]:
+    return {"sink": sink.settings.name, "reason": sink.failing}
 
 
 async def _refused(_: Request, error: Exception) -> Response:

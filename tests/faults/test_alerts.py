@@ -7,13 +7,17 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from ollama_keeper.core.alert_rules import FOR_S, Rules
 from ollama_keeper.core.reasons import Alert
 from ollama_keeper.simulator import Simulator
 from ollama_keeper.simulator.catalogue import make_model
+from ollama_keeper.web.app import Reckoned, web_app
+from ollama_keeper.web.hosts import Hosts
 from tests.faults.scenes import INTERVAL_S, LLAMA, QWEN, looks, now
 from tests.kit.checks import gaps
 from tests.kit.hooked import Hook
@@ -23,6 +27,7 @@ from tests.kit.proc import World, free_port, wait_for
 from tests.kit.receiver import receiving
 from tests.kit.services import TOKEN, Remembered, arrived, said
 from tests.kit.transport import SimTransport
+from tests.kit.virtual import LoopClock
 
 QUICK = Rules({**FOR_S, Alert.MODEL_LOST: 20.0})
 HOUR_S = 3_600.0
@@ -138,8 +143,22 @@ async def test_fault_F5_a_revoked_url_is_given_up_at_once_and_told_elsewhere(
         await asyncio.sleep(30)
         assert len(hook.service.asked) == 1
         assert keeper.last("notification.failed").reason == "client_error"
+        told = await readiness(keeper)
+        assert (told["ready"], told["failing_sinks"]) == (True, [{"sink": "webhook", "reason": "client_error"}])
         await asyncio.sleep(300)
     assert any("webhook" in one.text for one in hook.services["wecom"].taken)
+
+
+async def readiness(keeper: Keeper) -> Any:
+    """What `/readyz` tells."""
+    app: Any = web_app(
+        lambda: [server.memory for server in keeper.daemon.servers],
+        LoopClock().now,
+        Hosts("127.0.0.1"),
+        reckoned=Reckoned(voice=keeper.alerts),
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as web:
+        return (await web.get("/readyz")).json()
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ from tests.kit.checks import gaps
 from tests.kit.keeper import HOST, US, until, wanted
 from tests.kit.living import held, survived
 from tests.kit.ordeal import facing
-from tests.kit.proc import World, wait_for
+from tests.kit.proc import World, free_port, wait_for
+from tests.kit.receiver import receiving
 from tests.kit.virtual import VirtualLoop
 
 HOUR_S, WEEK_S, YEAR_S = 3_600.0, 7 * 86_400.0, 365.25 * 86_400.0
@@ -212,13 +213,25 @@ def test_fault_D8_out_of_file_descriptors(world: World) -> None:
 
 @pytest.mark.process
 def test_fault_D9_killed(world: World) -> None:
+    """An alert fires and was told: of another server, which is down."""
     server = world.simulate("--load-time", "100ms")
-    first = world.run(QWEN, "--ollama", server.url, "--interval", "1s")
-    first.until("model.ready")
-    first.signal(signal.SIGKILL)
-    assert first.ended() == 128 + signal.SIGKILL
-    again = world.run(QWEN, "--ollama", server.url, "--interval", "1s")
-    assert again.until("model.ready")["by"] == "found"
-    server.looked(2)
-    assert len(server.loads()) == 1
-    survived(server, first, again)
+    config = world.home / "config.yaml"
+    config.write_text(
+        f"servers:\n- {{name: up, url: '{server.url}'}}\n- {{name: down, url: 'http://127.0.0.1:{free_port()}'}}\n"
+        f"models: [{QWEN}]\ninterval: 1s\nstate_dir: state\n"
+        "alerts:\n  for: {server_down: 1s}\n  sinks: [{name: team, type: webhook, url_file: team-url}]\n"
+    )
+    with receiving("webhook") as receiver:
+        (world.home / "team-url").write_text(receiver.url)
+        first = world.run("--config", str(config))
+        first.until("notification.sent", limit_s=40)
+        first.signal(signal.SIGKILL)
+        assert first.ended() == 128 + signal.SIGKILL
+        again = world.run("--config", str(config))
+        assert again.until("model.ready", model=QWEN)["by"] == "found"
+        server.looked(8)
+        assert len(server.loads()) == 1
+        told = [alert["fingerprint"] for one in receiver.service.taken for alert in one.document["alerts"]]
+        assert len(set(told)) == 1
+        assert len(told) <= 2, "at most one duplicate"
+        survived(server, first, again)

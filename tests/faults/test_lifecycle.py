@@ -165,10 +165,14 @@ async def test_fault_G4_two_keepers_with_the_same_configuration(sim: Simulator, 
 
 
 @pytest.mark.slow
-async def test_fault_G5_two_keepers_with_conflicting_configurations(sim: Simulator) -> None:
+async def test_fault_G5_two_keepers_with_conflicting_configurations(sim: Simulator, tmp_path: Path) -> None:
     sim.max_loaded(1)
     network = SimTransport(sim)
-    keepers = [Keeper({address(): (wanted(model),)}, network) for model in (QWEN, LLAMA)]
+    hooks = [Hook(tmp_path) for _ in range(2)]
+    keepers = [
+        Keeper({address(): (wanted(model),)}, network, **hook.given)
+        for model, hook in zip((QWEN, LLAMA), hooks, strict=True)
+    ]
     for keeper in keepers:
         keeper.start()
         await asyncio.sleep(10)
@@ -179,6 +183,9 @@ async def test_fault_G5_two_keepers_with_conflicting_configurations(sim: Simulat
         await keeper.stop()
     assert swaps <= 12, f"{swaps} loads, the last at {last:.0f} s"
     assert last <= 3_600
+    fired = [[one for one in hook.told if one.startswith("firing")] for hook in hooks]
+    assert sorted(map(len, fired)) == [0, 1], "one alert, of the keeper that gave way"
+    assert fired[0] == [f"firing breaker_open {QWEN}"] or fired[1] == [f"firing breaker_open {LLAMA}"]
 
 
 # --- G6: kills --------------------------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ class Sink:
     sent: int = 0
     succeeded: datetime | None = None
     failures: dict[Undelivered, int] = field(default_factory=dict)
+    failing: Undelivered | None = None
 
 
 @dataclass

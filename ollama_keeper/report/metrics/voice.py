@@ -30,10 +30,12 @@ class Sink(Protocol):
 
     Attributes:
         sent: messages that it took; `failures` attempts that it did not take, by reason; `succeeded` when it last did.
+        failing: why the last attempt failed; None where it was taken, or none was made.
     """
 
     sent: int
     succeeded: datetime | None
+    failing: Undelivered | None
 
     @property
     def settings(self) -> Named:
