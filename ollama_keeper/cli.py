@@ -57,7 +57,7 @@ class File(click.Path):
         return super().convert(value, param, ctx)
 
 
-FILE = File(path_type=Path)
+FILE = File(path_type=Path, readable=False)  # what cannot be read is told with its place, as all that is wrong in it
 DURATION, A_WHILE = Duration(), Duration(least_s=1.0)
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

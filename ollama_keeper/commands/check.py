@@ -113,7 +113,7 @@ def _of_files(config: Config) -> Iterator[Finding]:
                 f"chmod 600 {path}",
             )
     state = config.state_dir
-    if state is not None and state.exists() and not os.access(state, os.W_OK):
+    if state is not None and _exists(state) and not os.access(state, os.W_OK):
         yield Finding(
             Severity.WARNING,
             "state_not_writable",
@@ -121,6 +121,13 @@ def _of_files(config: Config) -> Iterator[Finding]:
             "what was loaded, learned and paused is forgotten at each restart",
             "let its owner be the user of ollama-keeper, or name another state_dir",
         )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that cannot be entered
+        return True
 
 
 def _secret_files(config: Config) -> Iterator[PurePath]:

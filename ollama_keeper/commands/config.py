@@ -73,13 +73,14 @@ def _write(path: Path, text: str, *, force: bool) -> int:
     if path == STDOUT:
         click.echo(text, nl=False)
         return EXIT_OK
-    if path.is_dir():
-        click.echo(f"ollama-keeper: {path} is a folder; name the file in it with -o, such as config.yaml", err=True)
-        return EXIT_SOME_NOT
-    if path.exists() and not force:
-        click.echo(f"ollama-keeper: {path} is there already; write over it with --force, or print with -o -", err=True)
-        return EXIT_SOME_NOT
     try:
+        if path.is_dir():
+            click.echo(f"ollama-keeper: {path} is a folder; name the file in it with -o, such as config.yaml", err=True)
+            return EXIT_SOME_NOT
+        if path.exists() and not force:
+            hint = "write over it with --force, or print with -o -"
+            click.echo(f"ollama-keeper: {path} is there already; {hint}", err=True)
+            return EXIT_SOME_NOT
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:

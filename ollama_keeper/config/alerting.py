@@ -68,7 +68,10 @@ def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
     """What systemd hands over under a name, if it does."""
     given = environ.get(CREDENTIALS)
     path = Path(given, name) if given else None
-    return path if path is not None and path.is_file() else None
+    try:
+        return path if path is not None and path.is_file() else None
+    except OSError:  # its folder cannot be entered: whoever reads it tells so
+        return path
 
 
 def _twins(merged: Merged) -> Iterator[Mistake]:

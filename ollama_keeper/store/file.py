@@ -133,6 +133,14 @@ def _check(database: sqlite3.Connection, version: int, *, thoroughly: bool) -> N
         raise sqlite3.DatabaseError(DAMAGE)
 
 
+def there(path: Path) -> bool:
+    """Whether the file is there; where its folder cannot be entered, whoever opens it is told why."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
+
+
 def _columns(database: sqlite3.Connection, table: str) -> set[str]:
     return {name for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,))}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ollama_keeper.core.record import record
 from ollama_keeper.core.timeline import Availability, Span, availability, timeline
-from ollama_keeper.store.file import SCHEMA, connected, newer, version_of
+from ollama_keeper.store.file import SCHEMA, connected, newer, there, version_of
 
 DAYS = 30
 LARGEST = 64 * 1024 * 1024  # bytes of the whole file
@@ -265,7 +265,7 @@ class Past:
         return None if row[0] is None else _instant(row[0])
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        if self.path is None or not self.path.is_file():
+        if self.path is None or not there(self.path):
             return []
         with connected(self.path, mode="ro") as database:
             version = version_of(database)

@@ -17,7 +17,7 @@ from typing import Any
 
 from ollama_keeper.core.units import show_size
 from ollama_keeper.errors import StateError
-from ollama_keeper.store.file import FILE, SCHEMA, Report, connected, prepare, schema_of, unusable
+from ollama_keeper.store.file import FILE, SCHEMA, Report, connected, prepare, schema_of, there, unusable
 from ollama_keeper.store.history import Past, Record, prune, put, put_seen
 
 RETRY_S = 30.0
@@ -97,7 +97,7 @@ class Store:
 
     def read(self, server: str) -> tuple[Kept, ...]:
         """All that was kept for a server; empty where there is no file, and where it cannot be read."""
-        if self._path is None or not self._path.is_file():
+        if self._path is None or not there(self._path):
             return ()
         try:
             with connected(self._path, mode="ro") as database:
@@ -109,7 +109,7 @@ class Store:
 
     def servers(self) -> tuple[str, ...]:
         """The servers of which something was kept; none where there is no file, and where it cannot be read."""
-        if self._path is None or not self._path.is_file():
+        if self._path is None or not there(self._path):
             return ()
         try:
             with connected(self._path, mode="ro") as database:
@@ -148,7 +148,7 @@ class Store:
 
     def notes(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         """The notes whose keys begin so; empty where there is no file, and where it cannot be read."""
-        if self._path is None or not self._path.is_file():
+        if self._path is None or not there(self._path):
             return {}
         try:
             with connected(self._path, mode="ro") as database:

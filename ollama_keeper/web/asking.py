@@ -89,10 +89,18 @@ def _page(listen: str) -> HTTPConnection:
     return HTTPConnection(host, int(port), timeout=TIMEOUT_S)
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is a file; one in a folder that cannot be entered is a socket, and the connection tells why."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _reached(path: Path) -> tuple[HTTPConnection, dict[str, str]]:
     """A connection to the daemon, and what each request carries."""
     headers = {"Content-Type": "application/json", "X-Ollama-Keeper": "1"}
-    found = written(path) if path.is_file() else None
+    found = written(path) if _is_file(path) else None
     if found is None:
         return _Unix(path), headers
     port, token = found

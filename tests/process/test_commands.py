@@ -257,3 +257,34 @@ def test_config_init_writes_a_file_that_run_accepts(world: World, server: Simula
     done = world.do("run", "--config", str(file), "--dry-run")
     assert done.code == 0
     assert QWEN in done.out
+
+
+NOWHERE = "/tmp/" + 300 * "x"
+"""A place that cannot be looked at, by root either: a file system takes no such name."""
+
+
+def test_places_that_cannot_be_looked_at_stop_no_command(world: World, server: Simulated) -> None:
+    settings = {"OLLAMA_KEEPER_STATE_DIR": NOWHERE, "OLLAMA_KEEPER_WEB__SOCKET": f"{NOWHERE}/c.sock"}
+    for command in (["status", QWEN], ["plan", QWEN], ["warm", QWEN], ["wait", QWEN]):
+        done = world.do(*command, "--ollama", server.url, **settings)
+        assert (command, done.code) == (command, 0)
+        assert "Traceback" not in done.err
+    assert world.do("pause", QWEN, **settings).code == 2
+    events = world.do("events", **settings)
+    assert events.code == 1
+    assert "cannot be read: File name too long" in events.err
+
+
+def test_config_init_says_why_a_place_cannot_be_written(world: World, server: Simulated) -> None:
+    for place, why in ((NOWHERE, "File name too long"), (".", "is a folder")):
+        done = world.do("config", "init", "--ollama", server.url, "-o", place)
+        assert (done.code, done.out) == (1, "")
+        assert why in done.err
+        assert "Traceback" not in done.err
+
+
+def test_the_daemon_keeps_where_its_places_cannot_be_looked_at(world: World, server: Simulated) -> None:
+    settings = {"OLLAMA_KEEPER_STATE_DIR": NOWHERE, "OLLAMA_KEEPER_WEB__SOCKET": f"{NOWHERE}/c.sock"}
+    keeper = world.run(QWEN, "--ollama", server.url, **settings)
+    keeper.until("model.ready", model=QWEN)
+    assert {"state.failed", "web.failed"} <= set(keeper.told)
