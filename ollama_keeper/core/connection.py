@@ -23,7 +23,7 @@ from ollama_keeper.core.facts import (
 )
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.looks import recognised
-from ollama_keeper.core.memory import Departure, ModelMemory, ServerMemory
+from ollama_keeper.core.memory import Departure, Full, ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import DOWN_AFTER, SAY_WAITING_EVERY_S
 from ollama_keeper.core.ownership import Claim, claim
 from ollama_keeper.core.policy import Policy, Release
@@ -110,8 +110,7 @@ def fold_configured(memory: ServerMemory, fact: Configured, now: Instant) -> Fol
     """The operator's wishes. A model whose wishes are the same keeps all; one that is wanted no more is given back."""
     known = {model.policy.name: model for model in memory.known}
     models = tuple(_wanted(known.pop(policy.name, None), policy) for policy in fact.policies)
-    same = tuple(model.policy for model in memory.models) == fact.policies
-    full = memory.full if same else None
+    full = _still_full(memory, fact.policies)
     timeout_s = fact.look_timeout_s or memory.look_timeout_s
     if any(model.pulled is None and not model.missing for model in models):  # a new one: it must be known to be warmed
         memory = replace(memory, tagged=None)
@@ -121,6 +120,18 @@ def fold_configured(memory: ServerMemory, fact: Configured, now: Instant) -> Fol
         _not_renewed(model, memory.server) for model in memory.leaving if _lease_of_ours(model, memory, now)
     )
     return without_released(memory, now), changes
+
+
+def _still_full(memory: ServerMemory, policies: tuple[Policy, ...]) -> Full | None:
+    """What was learnt of two models that do not fit together holds while all that was wished for is still so."""
+    full = memory.full
+    ranks = {policy.model: policy.rank for policy in policies}
+    as_ranked = {replace(policy, rank=0) for policy in policies}
+    if full is None or any(replace(model.policy, rank=0) not in as_ranked for model in memory.models):
+        return None
+    if full.winner not in ranks or full.loser not in ranks or ranks[full.winner] < ranks[full.loser]:
+        return None
+    return replace(full, rank=ranks[full.winner])
 
 
 def _wanted(known: ModelMemory | None, policy: Policy) -> ModelMemory:

@@ -75,9 +75,10 @@ def _cause(model: ModelMemory, left: Present, scene: Scene, now: Instant) -> Cau
         return Cause.SERVER_RESTARTED
     if before.good is None or now.since(before.good) > UNOBSERVED_INTERVALS * model.policy.interval_s:
         return Cause.UNOBSERVED
-    if _expired(left, before, now):
+    ours = _our_other_load(model, before)
+    if _expired(left, before, now) and not (ours is not None and _condemned(left, before)):
         return Cause.EXPIRED
-    if scene.came or _our_other_load(model, before) is not None:
+    if scene.came or ours is not None:
         return Cause.DISPLACED
     if len(scene.gone) >= 2 and not scene.after:
         return Cause.MEMORY_SWEEP
@@ -89,6 +90,13 @@ def _expired(left: Present, before: ServerMemory, now: Instant) -> bool:
     if before.good is None or expiry <= before.server_time(before.good):
         return False
     return (expiry - before.server_time(now)).total_seconds() <= TIME_SLACK_S
+
+
+def _condemned(left: Present, before: ServerMemory) -> bool:
+    """Whether it was to go as soon as its first request ended: only then is its time over at a look (OLLAMA.md 1)."""
+    if before.good is None or left.moved != before.good:
+        return False
+    return (left.listed.expires_at - before.server_time(before.good)).total_seconds() <= TIME_SLACK_S
 
 
 def _our_other_load(model: ModelMemory, memory: ServerMemory) -> str | None:

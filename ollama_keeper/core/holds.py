@@ -11,7 +11,9 @@ from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_L
 from ollama_keeper.core.policy import Contention
 from ollama_keeper.core.reasons import Cause, Failure, Reason, ServerState, State
 from ollama_keeper.core.record import record
+from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.spread import spread
+from ollama_keeper.core.wishes import not_to_be_kept
 
 
 @record
@@ -64,9 +66,22 @@ def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None
     full = memory.full
     if full is None or model.policy.rank < full.rank or now.since(full.since) >= FULL_FOR_S:
         return None
+    if _has_given_up(full.loser, memory, now):
+        return None
     evicts = Reason.SWEEPS_WANTED if full.sweep else Reason.EVICTS_WANTED
     reason = evicts if model.model == full.winner else Reason.SERVER_FULL
     return Hold(State.CONTENDED, reason, full.since.mono + FULL_FOR_S)
+
+
+def _has_given_up(name: str, memory: ServerMemory, now: Instant) -> bool:
+    """Whether the better model, whose place it is, is not to be kept or cannot be."""
+    model = memory.get(name)
+    if model is None:
+        return False
+    if model.missing or refusal(model, memory) is not None:
+        return True
+    released = model.departure is not None and model.departure.released
+    return released or not_to_be_kept(model, memory, now) is not None
 
 
 def _yielding(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:

@@ -30,7 +30,7 @@ from ollama_keeper.core.memory import (
 )
 from ollama_keeper.core.numbers import TIME_SLACK_S
 from ollama_keeper.core.ownership import as_set, shares_our_load
-from ollama_keeper.core.policy import ContextRule, Release
+from ollama_keeper.core.policy import ContextRule, OnExpire, Release
 from ollama_keeper.core.presence import entries, find, presumed
 from ollama_keeper.core.quarrels import quarrelled
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
@@ -398,7 +398,7 @@ def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) 
     """
     full = memory.full
     loading = bool(scene.before.open) or any(model.pending for model in scene.before.models)
-    if full is not None and scene.gone and not loading:
+    if full is not None and not loading and _room_made(scene, now):
         full = None
     for name in lost:
         loser = memory.model(name)
@@ -407,6 +407,17 @@ def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) 
             continue
         full = _worse(full, _full(memory, loser, gone, now=now))
     return replace(memory, full=full)
+
+
+def _room_made(scene: Scene, now: Instant) -> bool:
+    """Whether something left that does not come back: a kept model that is lost leaves a gap that is its own."""
+    kept = [
+        model for model in scene.before.models if model.present and not_to_be_kept(model, scene.before, now) is None
+    ]
+    coming_back = {
+        model.present.key for model in kept if model.present and model.policy.on_expire is not OnExpire.RELEASE
+    }
+    return any(present.key not in coming_back for present in scene.gone)
 
 
 def _full(memory: ServerMemory, loser: ModelMemory, gone: Departure, *, now: Instant) -> Full | None:

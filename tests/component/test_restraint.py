@@ -10,7 +10,7 @@ from ollama_keeper.core.policy import Contention
 from ollama_keeper.simulator import Simulator
 from ollama_keeper.simulator.catalogue import make_model
 from ollama_keeper.store import open_store
-from tests.kit.keeper import US, keeping, until, wanted
+from tests.kit.keeper import HOST, US, keeping, until, wanted
 
 QWEN, LLAMA, LLAVA = "qwen3:8b", "llama3.2:3b", "llava:13b"
 HOUR_S = 3_600.0
@@ -223,3 +223,33 @@ async def test_a_lesser_model_is_not_tried_while_a_better_one_would_have_to_go(s
         await asyncio.sleep(HOUR_S)
         assert [load.model for load in our_loads(sim)] == [QWEN, LLAMA, QWEN]
         assert keeper.state(LLAMA) == "contended", "insist is for guests, not for ours"
+
+
+async def test_a_model_that_was_stopped_leaves_a_gap_that_is_its_own(sim: Simulator) -> None:
+    """Its client may be loading it anew with other options: a lesser one in its place would cost that client twice."""
+    sim.max_loaded(1)
+    async with keeping(sim, QWEN, LLAMA) as keeper:
+        await until(lambda: keeper.state(LLAMA) == "contended" and keeper.state(QWEN) == "ready")
+        since = now()
+        sim.unload(QWEN)
+        await asyncio.sleep(600)
+        assert [load.model for load in our_loads(sim, since=since)] == [QWEN]
+        assert keeper.state(LLAMA) == "contended"
+
+
+async def test_a_model_that_is_added_teaches_nothing_of_two_that_do_not_fit(sim: Simulator) -> None:
+    sim.max_loaded(1)
+    async with keeping(sim, QWEN, LLAMA) as keeper:
+        await until(lambda: keeper.state(LLAMA) == "contended" and keeper.state(QWEN) == "ready")
+        since = now()
+        await keeper.reload({HOST: (wanted(QWEN), wanted(LLAMA), wanted("nomic-embed-text"))})
+        await asyncio.sleep(600)
+        assert our_loads(sim, since=since) == []
+
+
+async def test_the_place_of_a_better_model_that_is_paused_goes_to_the_lesser_one(sim: Simulator) -> None:
+    sim.max_loaded(1)
+    async with keeping(sim, QWEN, LLAMA) as keeper:
+        await until(lambda: keeper.state(LLAMA) == "contended" and keeper.state(QWEN) == "ready")
+        keeper.daemon.pause((QWEN,), by="root", for_s=None, note=None, unload=True)
+        await until(lambda: sim.is_resident(LLAMA), limit_s=300)

@@ -41,6 +41,20 @@ def test_a_model_that_left_while_our_load_of_another_was_open_was_displaced_by_t
     assert (lost.cause, lost.displaced_by) == (Cause.DISPLACED, "b")
 
 
+def test_a_model_that_our_load_of_another_condemned_in_its_first_request_was_displaced_by_that() -> None:
+    """Its keep-alive is 0 then, so that it is listed as ending at each look (OLLAMA.md 1, 2)."""
+    story = Story((wanted("a"), wanted("b"))).begins(listed("a", 300)).at(1)
+    story.opens_warm("b")
+    lost = story.at(5).looks(listed("a", 5)).at(8).looks().last("model.lost")
+    assert (lost.cause, lost.displaced_by) == (Cause.DISPLACED, "b")
+
+
+def test_a_lease_that_ends_while_our_load_of_another_is_open_has_expired() -> None:
+    story = Story((wanted("a"), wanted("b"))).begins(listed("a", 7)).at(1)
+    story.opens_warm("b")
+    assert story.at(8).looks().last("model.lost").cause is Cause.EXPIRED
+
+
 def test_two_gone_at_once_and_nothing_listed_is_a_memory_sweep() -> None:
     story = resident("a", "b").at(15).looks()
     assert [change.cause for change in story.told if change.event == "model.lost"] == [Cause.MEMORY_SWEEP] * 2
