@@ -66,18 +66,16 @@ def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None
     full = memory.full
     if full is None or model.policy.rank < full.rank or now.since(full.since) >= FULL_FOR_S:
         return None
-    if _has_given_up(full.loser, memory, now):
+    loser = memory.get(full.loser)
+    if loser is not None and _has_given_up(loser, memory, now):
         return None
     evicts = Reason.SWEEPS_WANTED if full.sweep else Reason.EVICTS_WANTED
     reason = evicts if model.model == full.winner else Reason.SERVER_FULL
     return Hold(State.CONTENDED, reason, full.since.mono + FULL_FOR_S)
 
 
-def _has_given_up(name: str, memory: ServerMemory, now: Instant) -> bool:
-    """Whether the better model, whose place it is, is not to be kept or cannot be."""
-    model = memory.get(name)
-    if model is None:
-        return False
+def _has_given_up(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    """Whether a better model, whose place it is, is not to be kept or cannot be."""
     if model.missing or refusal(model, memory) is not None:
         return True
     released = model.departure is not None and model.departure.released
@@ -121,9 +119,28 @@ def _waiting(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator
     departure = model.departure
     if departure is not None and departure.released:
         yield Hold(State.COLD, Reason.RELEASED)
-    if departure is not None and now.since(departure.at) < departure.grace_s:
-        yield Hold(State.COLD, Reason.UNLOAD_GRACE, departure.at.mono + departure.grace_s)
+    until = _grace_ends(model, now)
+    if until is not None:
+        yield Hold(State.COLD, Reason.UNLOAD_GRACE, until)
     if memory.hung is not None:
         yield Hold(State.COLD, Reason.SCHEDULER_HUNG)
     if memory.state is ServerState.BUSY or memory.abandoned is not None:
         yield Hold(State.COLD, Reason.SERVER_BUSY)
+    yield _behind_a_better_one(model, memory, now)
+
+
+def _behind_a_better_one(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
+    """The gap of a better model that is left alone for a while is no free room.
+
+    Mostly a client is loading it anew, or what pushed it out: a load of ours beside that costs that client twice.
+    """
+    if model.departure is not None and model.departure.cause is Cause.BY_COMMAND:  # somebody wants it now
+        return None
+    better = [other for other in memory.models if other.policy.rank < model.policy.rank]
+    ends = [until for other in better if (until := _grace_ends(other, now)) and not _has_given_up(other, memory, now)]
+    return Hold(State.QUEUED, Reason.BEHIND_LOAD, max(ends)) if ends else None
+
+
+def _grace_ends(model: ModelMemory, now: Instant) -> float | None:
+    gone = model.departure
+    return gone.at.mono + gone.grace_s if gone is not None and now.since(gone.at) < gone.grace_s else None

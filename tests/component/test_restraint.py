@@ -237,6 +237,20 @@ async def test_a_model_that_was_stopped_leaves_a_gap_that_is_its_own(sim: Simula
         assert keeper.state(LLAMA) == "contended"
 
 
+async def test_what_is_added_waits_for_the_return_of_a_better_one_that_was_stopped(sim: Simulator) -> None:
+    """Whoever stopped it may be loading it anew, and would wait behind the load of the other."""
+    async with keeping(sim, QWEN) as keeper:
+        await until(lambda: keeper.state(QWEN) == "ready")
+        since = now()
+        sim.unload(QWEN)
+        await until(lambda: keeper.state(QWEN) == "cold")
+        await keeper.reload({HOST: (wanted(QWEN), wanted(LLAMA))})
+        await asyncio.sleep(10)
+        assert keeper.state(LLAMA) == "queued"
+        await until(lambda: keeper.state(LLAMA) == "ready")
+        assert [load.model for load in our_loads(sim, since=since)] == [QWEN, LLAMA]
+
+
 async def test_a_model_that_is_added_teaches_nothing_of_two_that_do_not_fit(sim: Simulator) -> None:
     sim.max_loaded(1)
     async with keeping(sim, QWEN, LLAMA) as keeper:

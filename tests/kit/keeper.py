@@ -204,7 +204,7 @@ def touches(sim: Simulator, model: str) -> list[Any]:
 
 
 async def until(true: Callable[[], bool], *, limit_s: float = 3_600.0) -> float:
-    """Waits in virtual time until something holds; returns how long it took, to a tenth of a second (of long: to one)."""
+    """Waits in virtual time until something holds; returns how long it took, to 0.1 s, a long one to 1 s."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     while not true():
