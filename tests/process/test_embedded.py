@@ -144,6 +144,6 @@ asyncio.run(main())
     assert second.line() == "looks on"
     first.signal(signal.SIGKILL)
     assert second.line() == "leads"
-    server.befalls("unload", model=MODEL)
     before = len(server.loads())
+    server.befalls("unload", model=MODEL)
     wait_for(lambda: len(server.loads()) > before, limit_s=40)
