@@ -310,7 +310,7 @@ def _well(incident: Incident, now: Instant) -> Incident:
     """(3) Over once it stays well."""
     well = incident.well or now
     if now.since(well) < _hold_s(incident):
-        return replace(incident, well=well)
+        return incident if incident.well is not None else replace(incident, well=well)
     return replace(incident, well=well, ended=well.wall, how=RECOVERED)
 
 

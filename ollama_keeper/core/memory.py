@@ -413,7 +413,8 @@ class ServerMemory:
 
 
 def _with(changed: ModelMemory, models: tuple[ModelMemory, ...]) -> tuple[ModelMemory, ...]:
-    return tuple(changed if model.model == changed.model else model for model in models)
+    name = changed.policy.model
+    return tuple(changed if model.policy.model == name else model for model in models)
 
 
 def fresh_memory(server: str, now: Instant, *, look_timeout_s: float = 15.0) -> ServerMemory:
