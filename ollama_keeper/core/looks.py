@@ -411,12 +411,9 @@ def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) 
 
 def _room_made(scene: Scene, now: Instant) -> bool:
     """Whether something left that does not come back: a kept model that is lost leaves a gap that is its own."""
-    kept = [
-        model for model in scene.before.models if model.present and not_to_be_kept(model, scene.before, now) is None
-    ]
-    coming_back = {
-        model.present.key for model in kept if model.present and model.policy.on_expire is not OnExpire.RELEASE
-    }
+    renewed = (model for model in scene.before.models if model.policy.on_expire is not OnExpire.RELEASE)
+    kept = (model for model in renewed if not_to_be_kept(model, scene.before, now) is None)
+    coming_back = {model.present.key for model in kept if model.present}
     return any(present.key not in coming_back for present in scene.gone)
 
 
