@@ -75,6 +75,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._one_less)
         return future
 
+    async def shutdown_default_executor(self) -> None:  # type: ignore[override]
+        """Wait for its threads; time stands still until they are gone."""
+        self.waited_for += 1
+        await super().shutdown_default_executor()
+        self.waited_for -= 1
+
     def close(self) -> None:
         """Close, and give the wall clock back."""
         if not self.is_closed():
