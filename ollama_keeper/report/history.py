@@ -30,6 +30,7 @@ GAP_S = (
     30.0  # nobody looked for so long, as the machine slept: what was before it is over, and the time between unknown
 )
 FLUSH_USES_S = 600.0
+RECALL_AGAIN_S = 60.0
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 TICK = timedelta(milliseconds=1)
 
@@ -169,20 +170,29 @@ class History:
         """Recalls what was before, once the start is over; then waits for its end."""
         await self._began.wait()
         if self._seen is not None:
-            older = await asyncio.to_thread(recalled, self._store, self._seen.wall)
-            for key, tally in older.items():
-                self._tallies.setdefault(key, Tally()).join(tally)
+            await self._recall(self._seen.wall)
         await asyncio.Event().wait()
+
+    async def _recall(self, until: datetime) -> None:
+        while True:
+            try:
+                older = await asyncio.to_thread(recalled, self._store, until)
+            except (sqlite3.Error, OSError, RuntimeError):  # the writer tells of it; or no descriptor, no thread is left
+                await asyncio.sleep(RECALL_AGAIN_S)
+            else:
+                break
+        for key, tally in older.items():
+            self._tallies.setdefault(key, Tally()).join(tally)
 
 
 def recalled(store: Store, until: datetime) -> dict[Key, Tally]:
-    """What the store knows of the last 30 days, by server and model; nothing where it cannot be read."""
-    try:
-        spans = store.past.spans(since=until - timedelta(days=DAYS), until=until)
-    except sqlite3.Error:  # which the writer tells of
-        return {}
+    """What the store knows of the last 30 days, by server and model.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
     found: dict[Key, Tally] = {}
-    for span in spans:
+    for span in store.past.spans(since=until - timedelta(days=DAYS), until=until):
         if span.begin < until:
             found.setdefault((span.server, span.model), Tally()).add_span(replace(span, end=min(span.end, until)))
     return found

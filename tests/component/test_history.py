@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -135,6 +136,38 @@ async def test_a_second_keeper_goes_on_and_the_time_between_is_unknown(sim: Simu
     assert [span.state for span in line] == ["unknown", "ready"]
     assert line[0].seconds == pytest.approx(300, abs=1)
     assert older[HOST, QWEN].shares(stopped).month == pytest.approx(1.0, abs=0.05)
+
+
+class NoThreadAtFirst(ThreadPoolExecutor):
+    """Has no thread to give the first few times, as a machine at its limits."""
+
+    refusals = 3
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.refusals:
+            self.refusals -= 1
+            raise RuntimeError("can't start new thread")
+        return super().submit(*args, **kwargs)
+
+
+async def test_what_cannot_be_recalled_at_the_start_is_recalled_later(sim: Simulator, tmp_path: Path) -> None:
+    with recording(tmp_path) as (history, store):
+        async with keeping(sim, QWEN, **given(history, store)):
+            await until(lambda: sim.is_resident(QWEN))
+            sim.stop()
+            await asyncio.sleep(3_600)
+    sim.start()
+    threads = NoThreadAtFirst()
+    asyncio.get_running_loop().set_default_executor(threads)
+    with recording(tmp_path) as (history, store):
+        recalling = asyncio.create_task(history.run())
+        async with keeping(sim, QWEN, **given(history, store)):
+            await asyncio.sleep(60)
+            assert history.shares(HOST, QWEN, LoopClock().now().wall).month == pytest.approx(1.0, abs=0.1)
+            await until(lambda: not threads.refusals, limit_s=300)
+            await asyncio.sleep(60)
+            assert history.shares(HOST, QWEN, LoopClock().now().wall).month < 0.2
+            recalling.cancel()
 
 
 async def test_clients_uses_are_counted_by_the_minute_and_our_pings_are_not(sim: Simulator, tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         """Run in a thread; time stands still until it is done."""
-        self.waited_for += 1
         future = super().run_in_executor(executor, func, *args)
+        self.waited_for += 1
         future.add_done_callback(self._one_less)
         return future
 
