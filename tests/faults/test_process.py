@@ -32,6 +32,7 @@ from tests.process.test_stdout import full_pipe
 
 QUICK = ("--load-time", "100ms")
 DAY_S = 86_400.0
+REPEAT_S = 4 * 3_600.0
 
 
 @pytest.fixture
@@ -330,10 +331,13 @@ async def test_fault_E12_log_flood_of_a_server_that_is_down(models: int, seconds
         begun = len(keeper.recorder.changes)
         await asyncio.sleep(seconds)
         told = keeper.recorder.changes[begun:]
-        minutes = Counter(
-            at.replace(second=0, microsecond=0) for at, change in told if change.event != "keeper.summary"
-        )
-        assert max(minutes.values()) <= 1
+    minutes = Counter(at.replace(second=0, microsecond=0) for at, change in told if change.event == "server.waiting")
+    assert max(minutes.values()) <= 1
+    others = Counter(change.event for _, change in told) - Counter({"server.waiting": sum(minutes.values())})
+    assert others.pop("alert.firing") == 1
+    assert others.pop("notification.sent") <= 1 + seconds // REPEAT_S
+    assert others.pop("keeper.summary", 0) <= 1 + seconds // 3_600
+    assert not others, "a change is told once, in the first minute"
 
 
 # --- F10: secrets -----------------------------------------------------------------------------------------------------
