@@ -161,16 +161,17 @@ def model_rows(
         warm: how much of its wanted time a model was warm.
     """
     for model, told in zip(memory.models, states(memory, now), strict=True):
-        yield _model_row(model, memory, now, told=told, warm=warm(memory.server, model.model))
-    yield from _guest_rows(memory, now)
+        yield told_row(model, memory, now, told=told, warm=warm(memory.server, model.model))
+    yield from guest_rows(memory, now)
 
 
 def model_row(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelRow:
     """One wanted model."""
-    return _model_row(model, memory, now, told=state_of(model, memory, now), warm=(None, None))
+    return told_row(model, memory, now, told=state_of(model, memory, now), warm=(None, None))
 
 
-def _model_row(model: ModelMemory, memory: ServerMemory, now: Instant, *, told: Told, warm: WarmShares) -> ModelRow:
+def told_row(model: ModelMemory, memory: ServerMemory, now: Instant, *, told: Told, warm: WarmShares) -> ModelRow:
+    """One wanted model, whose state somebody has already."""
     state, reason = told
     coming = outlook(model, memory, now, state=state)
     pause = model.pause if state is State.PAUSED else None
@@ -210,7 +211,8 @@ def since(model: ModelMemory, memory: ServerMemory, state: State) -> Instant:
     return model.departure.at if model.departure else memory.born
 
 
-def _guest_rows(memory: ServerMemory, now: Instant) -> Iterable[ModelRow]:
+def guest_rows(memory: ServerMemory, now: Instant) -> Iterable[ModelRow]:
+    """The residents of one server that are not wanted."""
     for guest in memory.guests():
         row = _listed(guest.listed, memory, now)
         appeared = written(guest.appeared.wall)

@@ -24,7 +24,7 @@ from ollama_keeper.web.control import BadCommand, refused
 from ollama_keeper.web.gate import Gate
 from ollama_keeper.web.guard import Guard
 from ollama_keeper.web.hosts import Hosts
-from ollama_keeper.web.status import status_text
+from ollama_keeper.web.status import StatusText
 
 Memories = Callable[[], Iterable[ServerMemory]]
 Now = Callable[[], Instant]
@@ -76,6 +76,7 @@ class Routes:
         self._memories = memories
         self._now = now
         self._reckoned = reckoned
+        self._text = StatusText()
 
     async def livez(self, _: Request) -> Response:
         """That this is answered at all: the loop turns. Says nothing of Ollama."""
@@ -95,7 +96,7 @@ class Routes:
     async def status(self, _: Request) -> Response:
         """All servers and models, as they are at this moment; `docs/status.schema.json` describes it."""
         memories, now = tuple(self._memories()), self._now()
-        return Written(await status_text(memories, now, states=self._reckoned.states, warm=self._warm_by(now)))
+        return Written(await self._text.of(memories, now, states=self._reckoned.states, warm=self._warm_by(now)))
 
     def _warm_by(self, now: Instant) -> Warm:
         """How much of its wanted time a model was warm, as of now."""

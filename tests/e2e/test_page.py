@@ -218,6 +218,16 @@ def test_pause_resume_and_warm_do_what_they_say(kept: Kept, opened: Opened) -> N
     expect(shown.locator(".tag")).to_have_text("ready")
 
 
+def test_warming_a_model_that_stays_absent_says_why(kept: Kept, opened: Opened) -> None:
+    held = {"server": "gpu", "model": "big:120b", "text": "over budget: the memory is full; a larger budget makes room"}
+    told = {"models": ["big:120b"], "unknown": [], "held": [held]}
+    window = opened(kept.url, answers={"status": status(), "control/warm": told})
+    unlock(window)
+    row(window, "big:120b").get_by_role("button", name="Warm").click()
+    expect(window.page.locator("#notice")).to_have_text(f"big:120b on gpu stays as it is: {held['text']}.")
+    expect(window.page.locator("#notice")).to_have_attribute("data-kind", "held")
+
+
 def test_a_wrong_token_is_told_and_forgotten(kept: Kept, opened: Opened) -> None:
     window = opened(kept.url, expected=("401",))
     page = window.page

@@ -625,7 +625,10 @@ async function send(name, body, what) {
     const answer = await fetch(`control/${name}`, { method: "POST", headers, body: JSON.stringify(body), credentials: "omit", signal: AbortSignal.timeout(20_000) });
     const told = await answer.json();
     if (answer.status === 401) { sessionStorage.removeItem(TOKEN); drawControl(); }
-    notice(answer.ok ? `Done: ${what}.` : `${what} was refused: ${shown(told.error, 200)}`, answer.ok ? "done" : "refused");
+    const held = (told.held ?? []).map((one) => `${shown(one.model)} on ${shown(one.server)} stays as it is: ${shown(one.text, 200)}`);
+    if (!answer.ok) notice(`${what} was refused: ${shown(told.error, 200)}`, "refused");
+    else if (held.length) notice(`${held.slice(0, 3).join(". ")}.${held.length > 3 ? ` And ${held.length - 3} more.` : ""}`, "held");
+    else notice(`Done: ${what}.`, "done");
     if (answer.ok) setTimeout(() => { if ($("notice").dataset.kind === "done") notice(""); }, 4000);
   } catch (error) {
     notice(`${what} did not reach the keeper: ${error.message}`, "refused");
