@@ -177,7 +177,7 @@ class History:
         while True:
             try:
                 older = await asyncio.to_thread(recalled, self._store, until)
-            except (sqlite3.Error, OSError, RuntimeError):  # the writer tells of it; or no descriptor, no thread is left
+            except (sqlite3.Error, OSError, RuntimeError):  # the writer tells of it; or no descriptor or thread is left
                 await asyncio.sleep(RECALL_AGAIN_S)
             else:
                 break
