@@ -8,6 +8,7 @@ WORKERS ?= auto
 MINUTES ?= 10
 DAYS ?= 20
 SEED ?= 1
+unexport PYTHONDONTWRITEBYTECODE # with it, every run would read and rewrite all tests anew
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help

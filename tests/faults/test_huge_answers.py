@@ -5,6 +5,7 @@ import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -19,7 +20,12 @@ pytestmark = pytest.mark.process
 CAP = 4 * 2**20
 HUGE = 200 * 2**20
 PART = b" " * 2**16
-BOMB = gzip.compress(b" " * HUGE, 9)
+
+
+@cache
+def bomb() -> bytes:
+    """Much in little."""
+    return gzip.compress(b" " * HUGE, 9)
 
 
 class Huge(BaseHTTPRequestHandler):
@@ -52,8 +58,8 @@ class Huge(BaseHTTPRequestHandler):
             self.wfile.write(PART)
 
     def packed(self) -> None:
-        self._head(("Content-Length", str(len(BOMB))), ("Content-Encoding", "gzip"))
-        self.wfile.write(BOMB)
+        self._head(("Content-Length", str(len(bomb()))), ("Content-Encoding", "gzip"))
+        self.wfile.write(bomb())
 
     def endless(self) -> None:
         self._head(("Transfer-Encoding", "chunked"))

@@ -27,7 +27,10 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Answered:
-    """One row: what `asked` is answered with, and the failure that must become of it."""
+    """One row: what `asked` is answered with, and the failure that must become of it.
+
+    A body that takes long to make is a function, called where the row is tried.
+    """
 
     asked: str
     status: int
@@ -39,7 +42,7 @@ class Answered:
     headers: dict[str, str] = field(default_factory=dict)
 
     def response(self) -> httpx.Response:
-        body = self.body
+        body = self.body() if callable(self.body) else self.body
         if isinstance(body, dict):
             body = json.dumps(body)
         parts = body if isinstance(body, tuple) else (body.encode() if isinstance(body, str) else body,)
@@ -162,10 +165,10 @@ ANSWERS = {
     "a load with more than 4 MiB": Answered("load", 200, (b" " * MIB,) * 5, Failure.TOO_LARGE, hint="4 MiB"),
     "a refusal with more than 4 MiB": Answered("look", 502, (b"x" * MIB,) * 5, Failure.HTTP_5XX, "xxx"),
     "a gzip bomb": Answered(
-        "look", 200, gzip.compress(b" " * 64 * MIB), Failure.TOO_LARGE, headers={"content-encoding": "gzip"}
+        "look", 200, lambda: gzip.compress(b" " * 64 * MIB), Failure.TOO_LARGE, headers={"content-encoding": "gzip"}
     ),
     "a gzip bomb as a refusal": Answered(
-        "look", 502, gzip.compress(b"x" * 64 * MIB), Failure.HTTP_5XX, headers={"content-encoding": "gzip"}
+        "look", 502, lambda: gzip.compress(b"x" * 64 * MIB), Failure.HTTP_5XX, headers={"content-encoding": "gzip"}
     ),
     "packed badly": Answered(
         "look", 200, b"\x00\x01", Failure.NOT_JSON, "unpacked", headers={"content-encoding": "gzip"}
