@@ -15,6 +15,7 @@ from tests.kit.proc import Child, Simulated, World, free_port
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LIMIT_MS = 15_000
+LIMIT_S = 180  # of one test: axe-core takes 30 s of CPU for three looks at the page, and longer beside other work
 TOKEN = "4f1c0a86e2b97d355c8e0f6a1b3d7942"
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
@@ -24,6 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
 
 
 @pytest.fixture(scope="session")
