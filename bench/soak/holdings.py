@@ -57,7 +57,7 @@ class Holdings:
             threads=sum(not thread.name.startswith(POOLS) for thread in threading.enumerate()),
             tasks=len(asyncio.all_tasks()),
             jobs=self._jobs(),
-            store_bytes=sum(file.stat().st_size for file in self.state_dir.glob(f"{FILE}*")),
+            store_bytes=sum(map(_size, self.state_dir.glob(f"{FILE}*"))),
             lines=self.lines.count,
         )
 
@@ -72,6 +72,13 @@ class Holdings:
     def _jobs(self) -> int:
         scheduler: Any = self.daemon._fleet.schedule._scheduler
         return len(scheduler.get_jobs())
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # a journal that sqlite has just taken away
+        return 0
 
 
 def resident_kib() -> float:
