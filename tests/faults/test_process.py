@@ -356,7 +356,7 @@ def test_fault_F10_secrets_in_every_place(world: World, server: Simulated) -> No
         f"  - {{name: far, url: {server.url.replace('127.0.0.1', 'localhost')}, proxy: 'http://me:{CANARY}@{dead.partition('//')[2]}'}}\n"
         f"models: [{QWEN}]\ninterval: 1s\nlog: {{level: debug}}\n"
     )
-    keeper = world.run("--config", str(config), OLLAMA_KEEPER_WEB__LISTEN=address)
+    keeper = world.start(ours("run", "--config", str(config)), OLLAMA_KEEPER_WEB__LISTEN=address)
     keeper.until("server.waiting", server="dead")
     keeper.until("model.ready", server="good")
     good = config.read_text()

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.request import ProxyHandler, Request, build_opener
 
+from tests.kit.forked import Forked, can_fork
+
 US = "ollama-keeper"
+OURS = [sys.executable, "-m", "ollama_keeper"]
+MUCH = 2**24
 LIMIT_S = 15.0
 POLL_S = 0.02
 OUR_VARIABLES = ("OLLAMA", "XDG_", "NO_COLOR", "JOURNAL_STREAM", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "HOME")
@@ -50,25 +55,26 @@ class Child:
     Attributes:
         events: the JSON lines read so far.
         began: when it was started, seconds of `time.monotonic`, which all processes of a machine share.
+
+    Args:
+        fresh: starts an interpreter of its own; else a command of ours is forked with its imports done (`zygote`).
     """
 
     def __init__(
-        self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path, *, stdout: int = subprocess.PIPE
+        self,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        *,
+        stdout: int = subprocess.PIPE,
+        fresh: bool = False,
     ) -> None:
         self.events: list[Event] = []
         self._errors = folder / f"stderr-{time.monotonic_ns()}"
         self._unread = b""
         with self._errors.open("wb") as errors:
             self.began = time.monotonic()
-            self._process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=errors,
-                env=dict(environ),
-                cwd=folder,
-                start_new_session=True,
-            )
+            self._process = begin(arguments, environ, folder, stdout=stdout, stderr=errors.fileno(), fresh=fresh)
 
     @property
     def pid(self) -> int:
@@ -235,29 +241,43 @@ class World:
 
     def run(self, *arguments: str, stdout: int = subprocess.PIPE, **variables: str) -> Child:
         """A keeper that starts; `variables` are its environment."""
-        return self.start(ours("run", *arguments), stdout=stdout, **variables)
+        return self._keep(Child(ours("run", *arguments), self.environ(**variables), self.home, stdout=stdout))
 
     def start(self, command: Sequence[str], *, stdout: int = subprocess.PIPE, **variables: str) -> Child:
-        """Any process."""
-        return self._keep(Child(command, self.environ(**variables), self.home, stdout=stdout))
+        """Any process, fresh: what a test says of imports, of a command line or of the start itself needs one."""
+        return self._keep(Child(command, self.environ(**variables), self.home, stdout=stdout, fresh=True))
 
     def do(self, *arguments: str, **variables: str) -> Done:
         """Runs a command of ours to its end."""
-        done = subprocess.run(
-            ours(*arguments),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=self.environ(**variables),
-            cwd=self.home,
-            timeout=4 * LIMIT_S,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            command, environ = ours(*arguments), self.environ(**variables)
+            process = begin(command, environ, self.home, stdout=out.fileno(), stderr=errors.fileno())
+            try:
+                code = process.wait(4 * LIMIT_S)
+            finally:
+                process.kill()
+            return Done(code, *(os.pread(one.fileno(), MUCH, 0).decode() for one in (out, errors)))
 
     def _keep(self, child: Kind) -> Kind:
         self._children.append(child)
         return child
+
+
+def begin(
+    command: Sequence[str], environ: Mapping[str, str], folder: Path, *, stdout: int, stderr: int, fresh: bool = False
+) -> subprocess.Popen[bytes] | Forked:
+    """Starts a process in a session of its own; a command of ours as a fork, where that is the same and not `fresh`."""
+    if not fresh and [*command[: len(OURS)]] == OURS and can_fork(environ):
+        return Forked(command[len(OURS) :], environ, folder, stdout=stdout, stderr=stderr)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=dict(environ),
+        cwd=folder,
+        start_new_session=True,
+    )
 
 
 def installed() -> dict[str, str]:
@@ -268,7 +288,7 @@ def installed() -> dict[str, str]:
 
 def ours(*arguments: str) -> list[str]:
     """A command line of ours."""
-    return [sys.executable, "-m", "ollama_keeper", *arguments]
+    return [*OURS, *arguments]
 
 
 def free_port() -> int:
