@@ -57,7 +57,7 @@ class Child:
         began: when it was started, seconds of `time.monotonic`, which all processes of a machine share.
 
     Args:
-        fresh: starts an interpreter of its own; else a command of ours is forked with its imports done (`zygote`).
+        forks: a command of ours is forked with its imports done (`zygote`); else it has an interpreter of its own.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class Child:
         folder: Path,
         *,
         stdout: int = subprocess.PIPE,
-        fresh: bool = False,
+        forks: bool = False,
     ) -> None:
         self.events: list[Event] = []
         self._errors = folder / f"stderr-{time.monotonic_ns()}"
         self._unread = b""
         with self._errors.open("wb") as errors:
             self.began = time.monotonic()
-            self._process = begin(arguments, environ, folder, stdout=stdout, stderr=errors.fileno(), fresh=fresh)
+            self._process = begin(arguments, environ, folder, stdout=stdout, stderr=errors.fileno(), forks=forks)
 
     @property
     def pid(self) -> int:
@@ -216,11 +216,13 @@ class World:
     Args:
         home: an empty folder.
         variables: what all of them have in common in their environment; by default no page, for many run at once.
+        forks: commands of ours are forked (`zygote`), for tests; what measures a start or its memory must not.
     """
 
-    def __init__(self, home: Path, variables: Mapping[str, str] = QUIET) -> None:
+    def __init__(self, home: Path, variables: Mapping[str, str] = QUIET, *, forks: bool = False) -> None:
         self.home = home
         self._variables = variables
+        self._forks = forks
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -237,21 +239,23 @@ class World:
     def simulate(self, *flags: str, port: int = 0) -> Simulated:
         """A simulated server that listens."""
         command = ours("simulate", "--listen", f"127.0.0.1:{port}", *flags)
-        return self._keep(Simulated(command, self.environ(), self.home)).listens()
+        return self._keep(Simulated(command, self.environ(), self.home, forks=self._forks)).listens()
 
     def run(self, *arguments: str, stdout: int = subprocess.PIPE, **variables: str) -> Child:
         """A keeper that starts; `variables` are its environment."""
-        return self._keep(Child(ours("run", *arguments), self.environ(**variables), self.home, stdout=stdout))
+        command, environ = ours("run", *arguments), self.environ(**variables)
+        return self._keep(Child(command, environ, self.home, stdout=stdout, forks=self._forks))
 
     def start(self, command: Sequence[str], *, stdout: int = subprocess.PIPE, **variables: str) -> Child:
         """Any process, fresh: what a test says of imports, of a command line or of the start itself needs one."""
-        return self._keep(Child(command, self.environ(**variables), self.home, stdout=stdout, fresh=True))
+        return self._keep(Child(command, self.environ(**variables), self.home, stdout=stdout))
 
     def do(self, *arguments: str, **variables: str) -> Done:
         """Runs a command of ours to its end."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
             command, environ = ours(*arguments), self.environ(**variables)
-            process = begin(command, environ, self.home, stdout=out.fileno(), stderr=errors.fileno())
+            streams = {"stdout": out.fileno(), "stderr": errors.fileno()}
+            process = begin(command, environ, self.home, forks=self._forks, **streams)
             try:
                 code = process.wait(4 * LIMIT_S)
             finally:
@@ -264,10 +268,10 @@ class World:
 
 
 def begin(
-    command: Sequence[str], environ: Mapping[str, str], folder: Path, *, stdout: int, stderr: int, fresh: bool = False
+    command: Sequence[str], environ: Mapping[str, str], folder: Path, *, stdout: int, stderr: int, forks: bool = False
 ) -> subprocess.Popen[bytes] | Forked:
-    """Starts a process in a session of its own; a command of ours as a fork, where that is the same and not `fresh`."""
-    if not fresh and [*command[: len(OURS)]] == OURS and can_fork(environ):
+    """Starts a process in a session of its own; a command of ours as a fork, where that is the same and asked for."""
+    if forks and [*command[: len(OURS)]] == OURS and can_fork(environ):
         return Forked(command[len(OURS) :], environ, folder, stdout=stdout, stderr=stderr)
     return subprocess.Popen(
         command,

@@ -10,5 +10,5 @@ from tests.kit.proc import World
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with World(tmp_path) as world:
+    with World(tmp_path, forks=True) as world:
         yield world

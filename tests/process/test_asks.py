@@ -33,7 +33,7 @@ class Beside:
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    with World(tmp_path_factory.mktemp("beside")) as world:
+    with World(tmp_path_factory.mktemp("beside"), forks=True) as world:
         yield Beside(world, world.simulate("--load-time", "200ms"))
 
 

@@ -36,7 +36,7 @@ def nobody() -> str:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
     """A server for all tests here: QWEN is resident, LLAMA is not and stays so, LLAVA takes an hour to load."""
-    with World(tmp_path_factory.mktemp("server")) as world:
+    with World(tmp_path_factory.mktemp("server"), forks=True) as world:
         server = world.simulate(*QUICK)
         server.befalls("client", model=QWEN, keep_alive=-1)
         server.befalls("load_time", model=LLAVA, seconds=3_600)

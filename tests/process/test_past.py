@@ -21,7 +21,7 @@ QWEN, LLAVA = "qwen3:8b", "llava:13b"
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]:
     """A world in which a keeper lost its model to a guest, and was killed."""
-    with World(tmp_path_factory.mktemp("past")) as world:
+    with World(tmp_path_factory.mktemp("past"), forks=True) as world:
         server = world.simulate("--load-time", "100ms", "--max-loaded", "1")
         path = world.home / "keeper.yaml"
         path.write_text(f"ollama: {server.url}\nmodels: [{QWEN}]\ninterval: 1s\nstate_dir: {world.home / 'state'}\n")
@@ -126,7 +126,7 @@ def test_a_kept_model_of_which_nothing_is_recorded_is_told(file: tuple[World, st
 
 @pytest.mark.parametrize("command", [("events",), ("explain", QWEN), ("usage",)])
 def test_without_a_history_it_says_where_it_looked(tmp_path: Path, command: tuple[str, ...]) -> None:
-    with World(tmp_path) as world:
+    with World(tmp_path, forks=True) as world:
         done = world.do(*command, OLLAMA_KEEPER_STATE_DIR=str(tmp_path / "nowhere"))
         assert done.code == 1
         assert str(tmp_path / "nowhere") in done.err
@@ -137,7 +137,7 @@ def test_without_a_history_it_says_where_it_looked(tmp_path: Path, command: tupl
 def test_a_history_of_a_newer_version_is_told_with_what_to_do(tmp_path: Path, command: tuple[str, ...]) -> None:
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
         database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
-    with World(tmp_path) as world:
+    with World(tmp_path, forks=True) as world:
         done = world.do(*command, OLLAMA_KEEPER_STATE_DIR=str(tmp_path))
         assert done.code == 1
         assert f"a newer ollama-keeper wrote it (schema {SCHEMA + 1}, this one knows {SCHEMA})" in done.err

@@ -16,7 +16,7 @@ LOOKS = {"/api/ps", "/api/version", "/api/tags", "/api/show"}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
     """A server for all tests here: a client's QWEN is resident, with 5 minutes."""
-    with World(tmp_path_factory.mktemp("server")) as world:
+    with World(tmp_path_factory.mktemp("server"), forks=True) as world:
         server = world.simulate("--load-time", "100ms")
         server.befalls("client", model=QWEN, keep_alive="5m")
         wait_for(lambda: QWEN in server.resident())
