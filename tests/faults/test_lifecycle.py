@@ -186,6 +186,7 @@ async def test_fault_G5_two_keepers_with_conflicting_configurations(sim: Simulat
     fired = [[one for one in hook.told if one.startswith("firing")] for hook in hooks]
     assert sorted(map(len, fired)) == [0, 1], "one alert, of the keeper that gave way"
     assert fired[0] == [f"firing breaker_open {QWEN}"] or fired[1] == [f"firing breaker_open {LLAMA}"]
+    assert any("a second keeper" in str(one.document) for hook in hooks for one in hook.service.taken)
 
 
 # --- G6: kills --------------------------------------------------------------------------------------------------------

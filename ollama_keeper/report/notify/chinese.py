@@ -266,6 +266,8 @@ def _advice(incident: Incident) -> str:
     match incident.alert:
         case Alert.MODEL_LOST if "displaced_by" in facts:
             return "若两者都要驻留，请换用更小的模型或 context_length，或提高优先级并设置 contention: insist"
+        case Alert.BREAKER_OPEN if "displaced_by" in facts:
+            return ADVICE[Alert.CONTENDED]
         case Alert.MODEL_LOST if facts.get("cause") == "unloaded":
             return f"若是有意卸载，请运行 ollama-keeper pause {model}"
         case Alert.MISSING:

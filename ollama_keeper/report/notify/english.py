@@ -201,6 +201,8 @@ def _advice(incident: Incident) -> str:
     match incident.alert:
         case Alert.MODEL_LOST if "displaced_by" in facts:
             return "if both are to stay: a smaller model or context_length, or a higher priority and contention: insist"
+        case Alert.BREAKER_OPEN if "displaced_by" in facts:
+            return ADVICE[Alert.CONTENDED]
         case Alert.MODEL_LOST if facts.get("cause") == "unloaded":
             return f"if somebody unloaded it on purpose: ollama-keeper pause {model}"
         case Alert.MISSING:
