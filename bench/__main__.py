@@ -16,6 +16,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Number]]] = {
     "help": help_page.measure,
     "start": start.measure,
     "rest": rest.measure,
+    "everything": rest.everything,
     "loss": loss.measure,
     "packages": packages.measure,
     "check": checkup.measure,
