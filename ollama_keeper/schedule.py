@@ -47,10 +47,9 @@ class Schedule:
     def __init__(self, clock: Clock) -> None:
         self.timing = Timing()
         self._clock = clock
-        self._turns: dict[str, int] = {}  # the last turn of each job
         self._scheduler = AsyncIOScheduler(timezone=UTC, executors={"default": DebugExecutor()})
-        self._revision = 0
-        self._jobs: dict[tuple[str, str], tuple[str, float]] = {}
+        self._dated = 0  # how often all jobs were dated anew
+        self._jobs: dict[tuple[str, str], float] = {}  # with the interval
 
     def start(self) -> None:
         """Begins to run jobs; needs the running loop."""
@@ -58,15 +57,14 @@ class Schedule:
 
     def add(self, server: str, model: str, *, interval_s: float, check: Check) -> None:
         """Runs `check` each `interval_s` from now on, at the phase of its server."""
-        self._revision += 1
-        job_id = f"{server}|{model}@{self._revision}"
-        self._jobs[server, model] = (job_id, interval_s)
+        self._jobs[server, model] = interval_s
         grid = _grid(server, interval_s)
         contextvars.Context().run(
             self._scheduler.add_job,
-            self._timed(check, grid, job_id),
+            self._timed(check, grid),
             trigger=grid,
-            id=job_id,
+            id=_id(server, model),
+            replace_existing=True,
             misfire_grace_time=None,
             coalesce=True,
             max_instances=1,
@@ -75,29 +73,37 @@ class Schedule:
     def remove(self, server: str, model: str | None = None) -> None:
         """Ends the job of a model, or of all models of a server; a check that runs goes on."""
         for key in [key for key in self._jobs if key[0] == server and model in {None, key[1]}]:
-            job_id, _ = self._jobs.pop(key)
-            self._turns.pop(job_id, None)
-            self._scheduler.remove_job(job_id)
+            del self._jobs[key]
+            self._scheduler.remove_job(_id(*key))
 
     def redate(self) -> None:
         """Dates all jobs anew: to be called when the wall clock was stepped, or the machine slept."""
-        self._turns.clear()  # turns that never were are not missed
-        for (server, _), (job_id, interval_s) in self._jobs.items():
-            self._scheduler.reschedule_job(job_id, trigger=_grid(server, interval_s))
+        self._dated += 1
+        for (server, model), interval_s in self._jobs.items():
+            self._scheduler.reschedule_job(_id(server, model), trigger=_grid(server, interval_s))
 
     def stop(self) -> None:
         """Starts no more checks."""
         self._scheduler.shutdown(wait=False)
 
-    def _timed(self, check: Check, grid: Grid, job_id: str) -> Callable[[], None]:
+    def _timed(self, check: Check, grid: Grid) -> Callable[[], None]:
+        last, dated = -1, -1
+
         def run() -> None:
+            nonlocal last, dated
             turn, late_s = grid.turn(self._clock.now().wall)
             self.timing.lag_s.take(late_s)
-            self.timing.missed += max(turn - self._turns.get(job_id, turn) - 1, 0)
-            self._turns[job_id] = turn
+            if dated == self._dated:  # else turns that never were would be missed
+                self.timing.missed += max(turn - last - 1, 0)
+            last, dated = turn, self._dated
             check()
 
         return run
+
+
+def _id(server: str, model: str) -> str:
+    """The same each time a model is added: APScheduler's executor remembers every id for ever."""
+    return f"{server!r} {model!r}"
 
 
 def _grid(server: str, interval_s: float) -> Grid:
