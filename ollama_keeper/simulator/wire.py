@@ -165,7 +165,7 @@ def _text(value: object) -> str:
             return json.dumps(value)
 
 
-@lru_cache(maxsize=512)  # keys and names come again with each answer; dates do not, and would fill a larger one for days
+@lru_cache(maxsize=512)  # keys and names come again with each answer; dates do not, and fill a larger one for days
 def _string(text: str) -> str:
     quoted = json.dumps(text, ensure_ascii=False)
     for character, escape in _ESCAPES.items():
