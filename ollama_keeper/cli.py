@@ -2,8 +2,10 @@
 
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -15,6 +17,7 @@ from ollama_keeper.core.units import BadUnit, parse_duration
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
 EXIT_UNWRITTEN = 1
+EXIT_UNREAD = 141  # 128 and SIGPIPE, as a shell tells it
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT})
 """A full disk, or a terminal that is gone."""
 WRONG = "64 wrong command line; 78 wrong configuration."
@@ -62,7 +65,42 @@ DURATION, A_WHILE = Duration(), Duration(least_s=1.0)
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=HELP, epilog="Start with: ollama-keeper run MODEL, or without Ollama: ollama-keeper demo")
+@contextmanager
+def read() -> Iterator[None]:
+    """Ends the process once nobody reads what it shows; click, and Rich, would make an exit with 1 of it."""
+    try:
+        yield
+    except BrokenPipeError:
+        _unread()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            _unread()
+        raise
+
+
+def _unread() -> NoReturn:
+    """Ends as any Unix tool does: by SIGPIPE, which is ignored until then, for a server may close a connection."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    os._exit(EXIT_UNREAD)
+
+
+class Program(click.Group):
+    """All commands; whoever stops reading ends any of them."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Reads the command line, and shows help."""
+        with read():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command."""
+        with read():
+            return super().invoke(ctx)
+
+
+@click.group(cls=Program, context_settings=HELP, epilog="Start with: ollama-keeper run MODEL, or without Ollama: ollama-keeper demo")
 @click.version_option(__version__, "-V", "--version", message="ollama-keeper %(version)s")
 def cli() -> None:
     """Keeps chosen Ollama models resident, without spending a token, and says why when they are not.

@@ -14,6 +14,7 @@ import click
 
 from ollama_keeper.commands.check_past import of_history, of_state
 from ollama_keeper.commands.once import watching
+from ollama_keeper.commands.past import state_seen
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
@@ -47,7 +48,7 @@ def check(path: Path | None, models: Sequence[str], flags: Mapping[str, object],
 
 
 async def _found(config: Config) -> list[Finding]:
-    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
+    store = open_store(state_seen(config), report=lambda _: None, read_only=True)
     found = [*_of_files(config), *of_state(config), *_of_page(config)]
     async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
         await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)

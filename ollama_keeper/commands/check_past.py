@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from ollama_keeper.commands.past import state_seen
 from ollama_keeper.config import Config
 from ollama_keeper.core.advice import Hour
 from ollama_keeper.core.finding import Finding, Severity
@@ -16,7 +17,8 @@ BY_OTHERS = {Cause.DISPLACED, Cause.UNLOADED}
 
 def of_state(config: Config) -> Iterator[Finding]:
     """That another version wrote the file; nothing where there is none, or it cannot be read."""
-    path = config.state_dir / FILE if config.state_dir else None
+    folder = state_seen(config)
+    path = folder / FILE if folder else None
     version = schema_of(path) if path else None
     if version and version > SCHEMA:
         yield Finding(
@@ -42,9 +44,10 @@ def of_history(config: Config, now: datetime) -> list[Finding]:
     Args:
         now: in the zone in which times of the day are told.
     """
-    if config.state_dir is None:
+    folder = state_seen(config)
+    if folder is None:
         return []
-    past, since = Past(config.state_dir / FILE), now - timedelta(days=DAYS)
+    past, since = Past(folder / FILE), now - timedelta(days=DAYS)
     servers = {server.address.name: {policy.model for policy in server.policies} for server in config.servers}
     try:
         uses = past.uses(since=since)

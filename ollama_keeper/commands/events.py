@@ -44,7 +44,7 @@ def events(
         return unusable.code
     except NoHistory:
         return EXIT_SOME_NOT
-    except (KeyboardInterrupt, BrokenPipeError):  # how --follow ends
+    except KeyboardInterrupt:  # how --follow ends
         return EXIT_OK
 
 

@@ -1,6 +1,8 @@
 """What the commands about the past share: the history of this configuration, and the models that were meant."""
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +12,16 @@ import click
 from ollama_keeper.commands.guess import guess, shown
 from ollama_keeper.commands.start import EXIT_SOME_NOT, EXIT_USAGE, configuration
 from ollama_keeper.config import Config
+from ollama_keeper.config.places import state_dir
 from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.errors import printable
 from ollama_keeper.store import FILE, Past
+
+
+SERVICE = Path("/var/lib/ollama-keeper")
+UPDATE = "update ollama-keeper, or name another state_dir"
+HINT = "has ollama-keeper run run here? with another state_dir or user, name its --config"
+SUDO = "the same with sudo"
 
 
 class NoHistory(Exception):
@@ -28,29 +37,68 @@ def history(path: Path | None) -> Iterator[tuple[Config, Past]]:
         NoHistory: no history is there, or it cannot be read.
     """
     config = configuration(path, (), {}, models_required=False)
-    if config.state_dir is None:
-        raise _none("no history: state_dir is off", "name a directory in state_dir")
-    file = config.state_dir / FILE
-    try:
-        there = file.is_file()
-    except OSError as error:
-        raise _unread(file, error) from error
-    if not there:
-        raise _none(f"no history: {file} is not there", HINT)
+    file = _file(config)
     try:
         yield config, Past(file)
     except sqlite3.Error as error:  # and no OSError: that is of what is shown from it
         raise _unread(file, error) from error
 
 
-UPDATE = "update ollama-keeper, or name another state_dir"
-HINT = "has ollama-keeper run run here? with another state_dir or user, name its --config"
+def state_files(config: Config) -> tuple[Path, ...]:
+    """Where a keeper may record, to be tried in turn; that of the system's service, where nothing else was said.
+
+    Its folder is open to its own user and to root alone.
+    """
+    own = config.state_dir
+    if own is None:
+        return ()
+    by_default = own == state_dir(os.environ)
+    return (own / FILE, SERVICE / FILE) if by_default and own != SERVICE else (own / FILE,)
+
+
+def state_seen(config: Config) -> Path | None:
+    """The folder to look at for what a keeper recorded: the first that has a file, else that of this configuration."""
+    try:
+        return _first(state_files(config)).parent
+    except (OSError, LookupError):
+        return config.state_dir
+
+
+def _file(config: Config) -> Path:
+    files = state_files(config)
+    if not files:
+        raise _none("no history: state_dir is off", "name a directory in state_dir")
+    try:
+        return _first(files)
+    except OSError as error:
+        raise _unread(Path(error.filename), error) from error
+    except LookupError:
+        raise _none(f"no history: {files[0]} is not there", HINT) from None
+
+
+def _first(files: Sequence[Path]) -> Path:
+    """The first file that is there.
+
+    Raises:
+        OSError: whether it is there cannot be told.
+        LookupError: none is.
+    """
+    for file in files:
+        try:
+            if stat.S_ISREG(file.stat().st_mode):
+                return file
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    raise LookupError
 
 
 def _unread(file: Path, error: sqlite3.Error | OSError) -> NoHistory:
-    why = printable(getattr(error, "strerror", None) or str(error))
-    hint = UPDATE if isinstance(error, sqlite3.NotSupportedError) else "is it this user's?"
-    return _none(f"the history in {file} cannot be read: {why}", hint)
+    why = printable(getattr(error, "strerror", None) or str(error)).lower()
+    if isinstance(error, sqlite3.NotSupportedError):
+        return _none(f"the history in {file} cannot be read: {why}", UPDATE)
+    if file.parent == SERVICE:
+        return _none(f"the history of the system's service, {file}, cannot be read by this user: {why}", SUDO)
+    return _none(f"the history in {file} cannot be read: {why}", "is it this user's?")
 
 
 def _none(what: str, hint: str) -> NoHistory:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ollama_keeper.commands.once import Watch, watching
+from ollama_keeper.commands.past import state_seen
 from ollama_keeper.commands.plan_text import document, text
 from ollama_keeper.commands.start import (
     EXIT_NOBODY,
@@ -34,7 +35,7 @@ def plan(path: Path | None, models: Sequence[str], flags: Mapping[str, object], 
 
 
 async def _plan(config: Config, *, as_json: bool) -> int:
-    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
+    store = open_store(state_seen(config), report=lambda _: None, read_only=True)
     async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
         await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
         now = watch.clock.now()

@@ -15,6 +15,7 @@ from ollama_keeper.commands.control import hint_of, me, ordered, tell_unknown
 from ollama_keeper.commands.giving_back import Chosen, outcome, watched
 from ollama_keeper.commands.guess import guess, shown
 from ollama_keeper.commands.once import Watch, watching
+from ollama_keeper.commands.past import state_seen
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unusable, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
@@ -89,7 +90,7 @@ def _without(config: Config, models: Sequence[str], nobody: NoDaemon, *, unload:
 
 def _remembered(config: Config) -> Iterator[ServerConfig]:
     """The servers on which something is known as our load, each with these models: what no file names."""
-    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
+    store = open_store(state_seen(config), report=lambda _: None, read_only=True)
     for name in store.servers():
         kept = store.read(name)
         models = [one.model for one in kept if one.model and one.document.get("record")]
@@ -101,7 +102,7 @@ def _remembered(config: Config) -> Iterator[ServerConfig]:
 
 async def _released(config: Config, chosen: Chosen, *, complete: bool) -> int:
     """Watches until all are given back; it is we who do it, and nothing is remembered of it."""
-    store = open_store(config.state_dir, report=lambda _: None, read_only=True)
+    store = open_store(state_seen(config), report=lambda _: None, read_only=True)
     async with watching(config, store, say=lambda _: None, dry_run=False) as watch:
         for server in watch.servers:
             server.learn(Paused(tuple(chosen.models), None, me(), NOTE, chosen.unload))
