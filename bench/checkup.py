@@ -19,7 +19,7 @@ def measure() -> Iterator[Number]:
     with TemporaryDirectory() as home, World(Path(home)) as world:
         names = [f"model-{number}:8b" for number in range(MODELS)]
         catalogue = world.home / "models.yaml"
-        catalogue.write_text("".join(f"- {{name: '{name}', load_time: 100ms}}\n" for name in names))
+        catalogue.write_text("models:\n" + "".join(f"- {{name: '{name}', load_time: 100ms}}\n" for name in names))
         server = world.simulate("--models", str(catalogue), "--max-loaded", str(MODELS))
         took = [_checked(world, names, server.url) for _ in range(TRIES)]
     yield Number("check, 10 models", median(took), "s", TARGET_S, f"median of {TRIES}, {max(took):.2g} at most")

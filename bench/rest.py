@@ -64,7 +64,7 @@ def _kept(world: World, *more: str) -> tuple[Simulated, Child]:
     """A keeper whose ten models are ready, and their server."""
     names = [f"model-{number}:8b" for number in range(MODELS)]
     catalogue = world.home / "models.yaml"
-    catalogue.write_text("".join(f"- {{name: '{name}', load_time: 100ms}}\n" for name in names))
+    catalogue.write_text("models:\n" + "".join(f"- {{name: '{name}', load_time: 100ms}}\n" for name in names))
     server = world.simulate("--models", str(catalogue), "--max-loaded", str(MODELS))
     keeper = world.run(*names, "--ollama", server.url, *more)
     for _ in names:

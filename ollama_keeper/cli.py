@@ -100,7 +100,10 @@ class Program(click.Group):
             return super().invoke(ctx)
 
 
-@click.group(cls=Program, context_settings=HELP, epilog="Start with: ollama-keeper run MODEL, or without Ollama: ollama-keeper demo")
+START = "Start with: ollama-keeper run MODEL, or without Ollama: ollama-keeper demo"
+
+
+@click.group(cls=Program, context_settings=HELP, epilog=START)
 @click.version_option(__version__, "-V", "--version", message="ollama-keeper %(version)s")
 def cli() -> None:
     """Keeps chosen Ollama models resident, without spending a token, and says why when they are not.

@@ -21,6 +21,7 @@ from typing import ClassVar
 from ollama_keeper.core.reasons import Failure
 
 FOREIGN_TEXT = 512
+LONGEST_PLACE = 200
 
 
 class KeeperError(Exception):
@@ -47,7 +48,7 @@ class Mistake:
     column: int | None = None
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.source, self.line, self.column) if part is not None)
+        place = ":".join(str(part) for part in (brief(self.source), self.line, self.column) if part is not None)
         text = f"{place}: {self.key}: {self.what}" if self.key else f"{place}: {self.what}"
         return f"{text}; {self.hint}" if self.hint else text
 
@@ -117,6 +118,12 @@ def printable(text: str) -> str:
     flat = " ".join(text.split())
     clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in flat)
     return clean if len(clean) <= FOREIGN_TEXT else clean[: FOREIGN_TEXT - 1] + "…"
+
+
+def brief(path: str) -> str:
+    """A path as a message shows it: of a long one its beginning and its end."""
+    half = LONGEST_PLACE // 2
+    return path if len(path) <= LONGEST_PLACE else f"{path[:half]}…{path[-half:]}"
 
 
 def where(error: BaseException) -> str:

@@ -17,7 +17,6 @@ from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.errors import printable
 from ollama_keeper.store import FILE, Past
 
-
 SERVICE = Path("/var/lib/ollama-keeper")
 UPDATE = "update ollama-keeper, or name another state_dir"
 HINT = "has ollama-keeper run run here? with another state_dir or user, name its --config"

@@ -3,12 +3,18 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ollama_keeper.commands.guess import shown
-from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE
+from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, complain
+from ollama_keeper.config.layer import path_text
 from ollama_keeper.core.units import BadUnit, parse_size
+from ollama_keeper.errors import ConfigError, Mistake
+
+if TYPE_CHECKING:
+    from ollama_keeper.simulator.state import StoredModel
 
 A_VERSION = re.compile(r"v?\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]+)?")
 
@@ -27,7 +33,7 @@ def simulate(
     load_time: float | None,
 ) -> int:
     """Plays a server until stopped; see `ollama-keeper simulate --help`."""
-    from ollama_keeper.simulator.catalogue import BadCatalogue, default_models, load_catalogue
+    from ollama_keeper.simulator.catalogue import default_models
     from ollama_keeper.simulator.serve import serve
     from ollama_keeper.simulator.state import Settings
     from ollama_keeper.simulator.versions import Version
@@ -35,12 +41,12 @@ def simulate(
     try:
         vram = _memory(memory)
         _check_version(version)
-        models = load_catalogue(catalogue) if catalogue else default_models()
+        models = _catalogue(catalogue) if catalogue else default_models()
     except Unplayable as error:
         click.echo(f"ollama-keeper: {error}", err=True)
         return EXIT_USAGE
-    except BadCatalogue as error:
-        click.echo(f"ollama-keeper: {error}", err=True)
+    except ConfigError as error:
+        complain(error)
         return EXIT_CONFIG
     if load_time is not None:
         models = tuple(replace(model, load_s=load_time) for model in models)
@@ -57,6 +63,29 @@ def simulate(
     except KeyboardInterrupt:
         return EXIT_OK
     return EXIT_OK
+
+
+def _catalogue(path: Path) -> "tuple[StoredModel, ...]":
+    """The models of a models file.
+
+    Raises:
+        ConfigError: it cannot be read, or something in it is wrong.
+    """
+    from ollama_keeper.config.loading import read_file
+    from ollama_keeper.simulator.catalogue import BadCatalogue, read_models
+
+    try:
+        file = read_file(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError((Mistake(str(path), "", "does not exist", "write the path of a models file"),)) from None
+    strange = [file.keys[key,].mistake("is not a key here", "write models:") for key in file.data if key != "models"]
+    if mistakes := (*file.mistakes, *strange):
+        raise ConfigError(mistakes)
+    try:
+        return read_models(file.data.get("models"))
+    except BadCatalogue as bad:
+        place = file.keys.get(bad.place) or file.values.get(bad.place) or file.values[()]
+        raise ConfigError((replace(place, key=path_text(bad.place)).mistake(bad.what, bad.hint),)) from None
 
 
 def _memory(written: str | None) -> int:

@@ -92,19 +92,28 @@ def _file(path: Path | None, environ: Mapping[str, str]) -> tuple[Layer, Path | 
         path = Path(named)
     for candidate in [path] if path else [user_file(environ), system_file(environ)]:
         try:
-            return _read(candidate), candidate
+            return read_file(candidate), candidate
         except (FileNotFoundError, NotADirectoryError):
             if path:
                 hint = "write its path, or begin one with ollama-keeper config init"
                 raise ConfigError((Mistake(str(candidate), "", "does not exist", hint),)) from None
-        except OSError as error:
-            raise ConfigError((_unreadable(candidate, error),)) from None
     return Layer(COMMAND_LINE), None
 
 
-def _read(path: Path) -> Layer:
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
+def read_file(path: Path) -> Layer:
+    """What a YAML file says, and where.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is none.
+        ConfigError: it cannot be read, or is no YAML.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise ConfigError((_unreadable(path, error),)) from None
     from ollama_keeper.config.syntax import decoded  # with yaml 40 ms, which a start without a file does without
     from ollama_keeper.config.yaml import parse
 
@@ -115,7 +124,9 @@ def _unreadable(path: Path, error: OSError) -> Mistake:
     if isinstance(error, IsADirectoryError):
         return Mistake(str(path), "", "is a folder", "name the file in it, such as config.yaml")
     what = f"cannot be read: {(error.strerror or type(error).__name__).lower()}"
-    return Mistake(str(path), "", what, "let the user of ollama-keeper read it")
+    forbidden = isinstance(error, PermissionError)
+    hint = "let the user of ollama-keeper read it" if forbidden else "write the path of a file that can be read"
+    return Mistake(str(path), "", what, hint)
 
 
 def _refused(mistakes: Sequence[Mistake]) -> ConfigError:

@@ -5,7 +5,7 @@ and a clock. It imports nothing of the keeper but units and names.
 """
 
 from ollama_keeper.simulator.answers import Cut
-from ollama_keeper.simulator.catalogue import default_models, load_catalogue, make_model
+from ollama_keeper.simulator.catalogue import default_models, make_model
 from ollama_keeper.simulator.history import History
 from ollama_keeper.simulator.server import Presence
 from ollama_keeper.simulator.simulator import Resident, Simulator
@@ -26,6 +26,5 @@ __all__ = [
     "StoredModel",
     "Version",
     "default_models",
-    "load_catalogue",
     "make_model",
 ]

@@ -1,6 +1,6 @@
 """What a simulated server has stored: the default models, and models files.
 
-A models file is YAML or JSON: a list, or a mapping with the list under `models`, of entries
+A models file is YAML or JSON, with a list of entries under `models`:
 
     - name: qwen3:8b              # required
       kind: completion            # completion, embedder, image, mlx, cloud
@@ -14,19 +14,17 @@ A models file is YAML or JSON: a list, or a mapping with the list under `models`
       load_error: out_of_memory   # crash, out_of_memory or stall: every load fails
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 from typing import TypeVar
-
-import yaml
 
 from ollama_keeper.core.names import BadName, parse_name
 from ollama_keeper.core.units import BadUnit, parse_duration, parse_size
 from ollama_keeper.simulator.state import SECOND, Failure, Kind, StoredModel
 
 BLOBS = "/usr/share/ollama/.ollama/models/blobs"
+LONGEST_SHOWN = 60
 FIRST_PULL = 1_767_225_600 * SECOND  # 2026-01-01
 _CAPABILITIES = {
     Kind.COMPLETION: ("completion", "tools"),
@@ -53,8 +51,20 @@ _KEYS = frozenset(
 Choice = TypeVar("Choice", Kind, Failure)
 
 
+Place = tuple[str | int, ...]
+"""Where an entry or a key of it stands: `("models", 2, "kind")`."""
+
+
 class BadCatalogue(ValueError):
-    """Raised for a models file that cannot be read; the message names the file and the key."""
+    """An entry of a models file is wrong.
+
+    Attributes:
+        place, what, hint: where, `'fast' is not a size`, `write 5.2GB or a number of bytes`.
+    """
+
+    def __init__(self, place: Place, what: str, hint: str) -> None:
+        super().__init__(f"{place}: {what}; {hint}")
+        self.place, self.what, self.hint = place, what, hint
 
 
 def make_model(  # noqa: PLR0913 - one keyword a figure
@@ -166,121 +176,106 @@ def default_registry() -> tuple[StoredModel, ...]:
     return (make_model("gemma3:4b", size=3_338_801_804, load_s=3.0, family="gemma3", parameter_size="4.3B"),)
 
 
-def load_catalogue(path: Path) -> tuple[StoredModel, ...]:
-    """The models of a models file, in its order.
+def read_models(entries: object) -> tuple[StoredModel, ...]:
+    """The models that the entries of a models file describe, in its order.
 
     Raises:
-        BadCatalogue: unreadable, no YAML, or an entry is wrong; the message says where.
+        BadCatalogue: an entry is wrong, or there is none.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as bad:
-        msg = f"{path}: cannot be read: {(bad.strerror or str(bad)).lower()}"
-        raise BadCatalogue(msg) from bad
-    except UnicodeDecodeError as bad:
-        msg = f"{path}: is not text in UTF-8"
-        raise BadCatalogue(msg) from bad
-    except (yaml.YAMLError, ValueError) as bad:
-        msg = f"{path}: {' '.join(str(bad).split())}"
-        raise BadCatalogue(msg) from bad
-    entries = document.get("models") if isinstance(document, dict) else document
     if not isinstance(entries, list) or not entries:
-        msg = f"{path}: models: must be a list of at least one model"
-        raise BadCatalogue(msg)
-    try:
-        return read_models(entries)
-    except BadCatalogue as bad:
-        msg = f"{path}: {bad}"
-        raise BadCatalogue(msg) from bad
-
-
-def read_models(entries: Iterable[object]) -> tuple[StoredModel, ...]:
-    """The models that the entries of a models file describe.
-
-    Raises:
-        BadCatalogue: an entry is wrong; the message names the key.
-    """
+        raise BadCatalogue(("models",), "is not a list of at least one model", "write models: and the list below it")
     models: list[StoredModel] = []
     for index, entry in enumerate(entries):
-        models.append(_read(entry, f"models[{index}]", models))
+        models.append(_read(entry, ("models", index), models))
     return tuple(models)
 
 
-def _read(entry: object, place: str, before: list[StoredModel]) -> StoredModel:
+def _read(entry: object, place: Place, before: list[StoredModel]) -> StoredModel:
     if isinstance(entry, str):
         entry = {"name": entry}
     if not isinstance(entry, Mapping):
-        raise BadCatalogue(f"{place}: must be a mapping, or a name")
-    unknown = sorted(set(map(str, entry)) - _KEYS)
-    if unknown:
-        raise BadCatalogue(f"{place}.{unknown[0]}: unknown; there are {', '.join(sorted(_KEYS))}")
+        raise BadCatalogue(place, "is neither a model nor a name", "write name: qwen3:8b, and what else it has")
+    for key in entry:
+        if key not in _KEYS:
+            raise BadCatalogue((*place, key), "is not a key here", f"there are {', '.join(sorted(_KEYS))}")
     model = _alias(entry, place, before) or _fresh(entry, place)
     num_ctx, failure = entry.get("num_ctx"), entry.get("load_error")
     if num_ctx is not None:
-        model = replace(model, parameters=(("num_ctx", _number(num_ctx, f"{place}.num_ctx")),))
+        model = replace(model, parameters=(("num_ctx", _number(num_ctx, (*place, "num_ctx"))),))
     if failure is not None:
-        model = replace(model, failure=_one_of(Failure, failure, f"{place}.load_error"))
+        model = replace(model, failure=_one_of(Failure, failure, (*place, "load_error")))
     return model
 
 
-def _fresh(entry: Mapping[str, object], place: str) -> StoredModel:
-    kind = _one_of(Kind, entry.get("kind", "completion"), f"{place}.kind")
+def _fresh(entry: Mapping[str, object], place: Place) -> StoredModel:
+    kind = _one_of(Kind, entry.get("kind", "completion"), (*place, "kind"))
     return make_model(
-        _name(entry.get("name"), f"{place}.name"),
+        _name(entry.get("name"), (*place, "name")),
         kind=kind,
-        size=_size(entry.get("size", "2GB"), f"{place}.size"),
-        load_s=_seconds(entry.get("load_time", "2s"), f"{place}.load_time"),
-        trained_context=_number(entry.get("context_length", 32768), f"{place}.context_length"),
-        tokens_per_s=_number(entry.get("tokens_per_second", 40), f"{place}.tokens_per_second"),
-        answer_tokens=_number(entry.get("answer_tokens", 200), f"{place}.answer_tokens"),
+        size=_size(entry.get("size", "2GB"), (*place, "size")),
+        load_s=_seconds(entry.get("load_time", "2s"), (*place, "load_time")),
+        trained_context=_number(entry.get("context_length", 32768), (*place, "context_length")),
+        tokens_per_s=_number(entry.get("tokens_per_second", 40), (*place, "tokens_per_second")),
+        answer_tokens=_number(entry.get("answer_tokens", 200), (*place, "answer_tokens")),
     )
 
 
-def _alias(entry: Mapping[str, object], place: str, before: list[StoredModel]) -> StoredModel | None:
+def _alias(entry: Mapping[str, object], place: Place, before: list[StoredModel]) -> StoredModel | None:
     if "weights_of" not in entry:
         return None
-    wanted = _name(entry["weights_of"], f"{place}.weights_of")
+    wanted = _name(entry["weights_of"], (*place, "weights_of"))
     original = next((model for model in before if parse_name(model.name) == parse_name(wanted)), None)
     if original is None:
-        raise BadCatalogue(f"{place}.weights_of: no entry above is named {wanted!r}")
-    shown = str(parse_name(_name(entry.get("name"), f"{place}.name")))
+        what = f"no entry above is named {_shown(wanted)}"
+        raise BadCatalogue((*place, "weights_of"), what, "name one above, or move it there")
+    shown = str(parse_name(_name(entry.get("name"), (*place, "name"))))
     digest = _hash(f"manifest {shown}") if "num_ctx" in entry else original.digest
     return replace(original, name=shown, digest=digest)
 
 
-def _name(value: object, place: str) -> str:
+def _name(value: object, place: Place) -> str:
     try:
         parse_name(str(value) if value is not None else "")
     except BadName as bad:
-        raise BadCatalogue(f"{place}: {value!r} is not a model name") from bad
+        if value is None:
+            raise BadCatalogue(place[:-1], "has no name", "write name: qwen3:8b") from bad
+        raise BadCatalogue(place, f"{_shown(value)} is not a model name", "write for example qwen3:8b") from bad
     return str(value)
 
 
-def _one_of(choices: type[Choice], value: object, place: str) -> Choice:
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def _one_of(choices: type[Choice], value: object, place: Place) -> Choice:
     try:
         return choices(str(value))
     except ValueError as bad:
-        raise BadCatalogue(f"{place}: {value!r} is none of {', '.join(choices)}") from bad
+        what = f"{_shown(value)} is not taken"
+        raise BadCatalogue(place, what, f"write one of {', '.join(choices)}") from bad
 
 
-def _number(value: object, place: str) -> int:
+def _number(value: object, place: Place) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise BadCatalogue(f"{place}: {value!r} is not a positive whole number")
+        raise BadCatalogue(place, f"{_shown(value)} is not a positive whole number", "write for example 4096")
     return value
 
 
-def _size(value: object, place: str) -> int:
+def _size(value: object, place: Place) -> int:
     try:
         return value if isinstance(value, int) else parse_size(str(value))
     except BadUnit as bad:
-        raise BadCatalogue(f"{place}: {bad}; write 5.2GB or a number of bytes") from bad
+        what = f"{_shown(value)} is not a size"
+        raise BadCatalogue(place, what, "write for example 5.2GB, or a number of bytes") from bad
 
 
-def _seconds(value: object, place: str) -> float:
+def _seconds(value: object, place: Place) -> float:
     try:
         return float(value) if isinstance(value, int | float) else parse_duration(str(value))
     except BadUnit as bad:
-        raise BadCatalogue(f"{place}: {bad}; write 4s or a number of seconds") from bad
+        what = f"{_shown(value)} is not a duration"
+        raise BadCatalogue(place, what, "write for example 4s, or a number of seconds") from bad
 
 
 def _info(model: StoredModel, heads: int, kv_heads: int) -> tuple[tuple[str, str | int], ...]:

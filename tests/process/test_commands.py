@@ -272,7 +272,7 @@ def test_places_that_cannot_be_looked_at_stop_no_command(world: World, server: S
     assert world.do("pause", QWEN, **settings).code == 2
     events = world.do("events", **settings)
     assert events.code == 1
-    assert "cannot be read: File name too long" in events.err
+    assert "cannot be read: file name too long" in events.err
 
 
 def test_config_init_says_why_a_place_cannot_be_written(world: World, server: Simulated) -> None:

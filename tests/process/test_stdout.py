@@ -94,7 +94,6 @@ def test_a_keeper_without_a_stdout_keeps(world: World) -> None:
         ("events", "--json"),
         ("events", "--follow"),
         ("explain", QWEN),
-        ("usage",),
         ("status", "--watch"),
         ("config", "schema"),
         ("completion", "bash"),
