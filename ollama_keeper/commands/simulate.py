@@ -9,7 +9,7 @@ import click
 
 from ollama_keeper.commands.guess import shown
 from ollama_keeper.commands.start import EXIT_CONFIG, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, complain
-from ollama_keeper.config.layer import path_text
+from ollama_keeper.config.layer import Layer, Layers, path_text
 from ollama_keeper.core.units import BadUnit, parse_size
 from ollama_keeper.errors import ConfigError, Mistake
 
@@ -84,7 +84,7 @@ def _catalogue(path: Path) -> "tuple[StoredModel, ...]":
     try:
         return read_models(file.data.get("models"))
     except BadCatalogue as bad:
-        place = file.keys.get(bad.place) or file.values.get(bad.place) or file.values[()]
+        place = Layers(Layer(""), Layer(""), file).key_place(bad.place)
         raise ConfigError((replace(place, key=path_text(bad.place)).mistake(bad.what, bad.hint),)) from None
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,12 @@ def test_a_history_of_the_service_that_may_not_be_read_is_told_with_sudo(
     )
     assert "sudo" in told
     assert state_seen(by_default()) == by_default().state_dir
+
+
+def test_a_history_of_the_service_that_cannot_be_opened_is_told_with_sudo(
+    service: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lie(service)
+    with pytest.raises(NoHistory), history(None):
+        raise sqlite3.OperationalError("unable to open database file")
+    assert capsys.readouterr().err.endswith("unable to open database file\nTry: the same with sudo\n")
