@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from ollama_keeper.commands.start import configuration
 from ollama_keeper.config import Config
 from ollama_keeper.config.places import control_socket
 from ollama_keeper.core.address import DNS
 from ollama_keeper.core.names import is_name, parse_name
-from ollama_keeper.core.view import ModelRow, ServerRow, Status, written
+from ollama_keeper.core.view import GUEST, ModelRow, ServerRow, Status, written
 from ollama_keeper.errors import printable
 from ollama_keeper.web.asking import NoDaemon
 from ollama_keeper.web.asking import status as status_at
@@ -78,6 +79,21 @@ def about(answer: Answer, config: Config) -> Answer | None:
     servers = tuple(row for row in status.servers if row.name in names)
     models = tuple(row for row in status.models if row.server in names)
     return replace(answer, status=replace(status, servers=servers, models=models))
+
+
+def kept_by_daemon(path: Path | None, flags: Mapping[str, object]) -> tuple[str, ...]:
+    """What a daemon keeps of the servers of a configuration that names no model: one that was started without a file.
+
+    Raises:
+        Unusable: the configuration holds mistakes.
+    """
+    config = configuration(path, (), flags, models_required=False)
+    if any(server.policies for server in config.servers):
+        return ()
+    answer = asked(config)
+    found = about(answer, config) if answer else None
+    kept = [row.model for row in found.status.models if row.state != GUEST] if found else []
+    return tuple(dict.fromkeys(kept))
 
 
 def means(name: str, model: str) -> bool:

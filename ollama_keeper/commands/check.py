@@ -6,23 +6,29 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 import click
 
+from ollama_keeper.commands.asked import kept_by_daemon
 from ollama_keeper.commands.check_past import of_history, of_state
+from ollama_keeper.commands.guess import near
 from ollama_keeper.commands.once import watching
 from ollama_keeper.commands.past import state_seen
-from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, configuration
+from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, client, complain, configuration
 from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.core.checkup import checkup
 from ollama_keeper.core.finding import Finding, Severity
+from ollama_keeper.core.reasons import Failure
+from ollama_keeper.errors import ConfigError, OllamaError
+from ollama_keeper.ollama.classify import hint_for
 from ollama_keeper.report.phrases import number
 from ollama_keeper.store import open_store
 from ollama_keeper.web.hosts import is_loopback
+from ollama_keeper.web.token import control_token
 
 VERSION = 1
 """Of the document: raised when a key is taken away or comes to mean something else; keys may be added."""
@@ -37,7 +43,8 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def check(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, as_json: bool) -> int:
     """Tells what is wrong; see `ollama-keeper check --help`."""
     try:
-        config = configuration(path, models, flags)
+        config = configuration(path, models or kept_by_daemon(path, flags), flags)
+        _read_token(config)
         found = asyncio.run(_found(config))
     except Unusable as unusable:
         return unusable.code
@@ -47,17 +54,54 @@ def check(path: Path | None, models: Sequence[str], flags: Mapping[str, object],
     return EXIT_SOME_NOT if any(finding.severity is Severity.WARNING for finding in found) else EXIT_OK
 
 
+def _read_token(config: Config) -> None:
+    """Sees that `run` would take the token.
+
+    Raises:
+        Unusable: it would not; why is on stderr.
+    """
+    if config.web.token_file is None:
+        return
+    try:
+        control_token(config.web.token_file, str(config.path or "configuration"))
+    except ConfigError as error:
+        complain(error)
+        raise Unusable(error) from error
+
+
 async def _found(config: Config) -> list[Finding]:
     store = open_store(state_seen(config), report=lambda _: None, read_only=True)
     found = [*_of_files(config), *of_state(config), *_of_page(config)]
     async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
         await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
         for server in watch.servers:
-            found += checkup(server.memory, watch.clock.now())
+            found += (_hinted(one, server.memory.failure) for one in checkup(server.memory, watch.clock.now()))
         found += of_history(config, watch.clock.now().wall.astimezone())
     for each in config.servers:
         found += _of_address(each, os.environ)
-    return found
+    return [await _meant(finding, config) for finding in found]
+
+
+def _hinted(finding: Finding, failure: Failure | None) -> Finding:
+    """What to do about this very failure of a server that does not answer."""
+    hint = hint_for(failure) if failure and finding.code == "unreachable" else ""
+    return replace(finding, do=hint) if hint else finding
+
+
+async def _meant(finding: Finding, config: Config) -> Finding:
+    """What is probably meant by a model that is not pulled."""
+    server = next((one for one in config.servers if one.address.name == finding.server), None)
+    if finding.code != "missing" or finding.model is None or server is None:
+        return finding
+    asked = client(server)
+    try:
+        names = [str(entry.name) for entry in (await asked.tags()).models]
+    except OllamaError:
+        return finding
+    finally:
+        await asked.aclose()
+    alike = near(finding.model, names)
+    return replace(finding, do=f"did you mean {' or '.join(alike)}? else {finding.do}") if alike else finding
 
 
 # --- what only the machine knows --------------------------------------------------------------------------------------
@@ -100,7 +144,7 @@ def _of_address(server: ServerConfig, environ: Mapping[str, str]) -> Iterator[Fi
 
 def _of_files(config: Config) -> Iterator[Finding]:
     """Secrets that others can read, and a state directory that cannot be used."""
-    for path in _secret_files(config):
+    for path in dict.fromkeys(_secret_files(config)):
         try:
             mode = Path(path).stat().st_mode
         except OSError:

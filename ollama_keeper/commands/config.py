@@ -17,11 +17,12 @@ from ollama_keeper.commands.start import (
     client,
     configuration,
 )
+from ollama_keeper.commands.status_table import silent_text
 from ollama_keeper.config import Server
 from ollama_keeper.config.places import system_file, user_file
 from ollama_keeper.config.show import Found, initial, json_schema
 from ollama_keeper.config.show import show as shown
-from ollama_keeper.errors import OllamaError
+from ollama_keeper.errors import OllamaError, Unreachable
 
 STDOUT = Path("-")
 
@@ -47,18 +48,18 @@ def init(output: Path | None, url: str | None, *, force: bool) -> int:
     try:
         flags = {"ollama": url} if url else {}
         (server,) = configuration(None, (), flags, models_required=False).servers[:1]
-        text = asyncio.run(_initial(server))
+        found, text = asyncio.run(_initial(server))
     except Unusable as unusable:
         return unusable.code
     except OllamaError as error:
-        click.echo(
-            f"ollama-keeper: {error}\nTry: {error.hint or 'start Ollama, or name it with --ollama URL'}", err=True
-        )
+        told = f"{error.server}: {silent_text(error.reason)}" if isinstance(error, Unreachable) else str(error)
+        click.echo(f"ollama-keeper: {told}\nTry: start Ollama (ollama serve), or name it with --ollama URL", err=True)
         return EXIT_NOBODY
-    return _write(output or user_file(os.environ), text, force=force)
+    todo = "look it through" if any(model.resident for model in found) else "choose its models"
+    return _write(output or user_file(os.environ), text, todo, force=force)
 
 
-async def _initial(server: Server) -> str:
+async def _initial(server: Server) -> tuple[list[Found], str]:
     asked = client(server)
     try:
         version, look, tags = await asked.version(), await asked.look(), await asked.tags()
@@ -66,10 +67,10 @@ async def _initial(server: Server) -> str:
         found = [Found(str(entry.name), resident=entry.name in resident, remote=entry.remote) for entry in tags.models]
     finally:
         await asked.aclose()
-    return initial(url=server.address.url, version=version, found=found)
+    return found, initial(url=server.address.url, version=version, found=found)
 
 
-def _write(path: Path, text: str, *, force: bool) -> int:
+def _write(path: Path, text: str, todo: str, *, force: bool) -> int:
     if path == STDOUT:
         click.echo(text, nl=False)
         return EXIT_OK
@@ -90,5 +91,5 @@ def _write(path: Path, text: str, *, force: bool) -> int:
         return EXIT_SOME_NOT
     usual = {user_file(os.environ).absolute(), system_file(os.environ)}
     named = "" if path.absolute() in usual else f" --config {shlex.quote(str(path))}"
-    click.echo(f"{path} written; look it through, then: ollama-keeper run{named}")
+    click.echo(f"{path} written; {todo}, then: ollama-keeper run{named}")
     return EXIT_OK

@@ -75,7 +75,7 @@ def hint_of(config: Config) -> str:
     """What can be done where no daemon takes a command."""
     answer = asked(config)
     if answer is None:
-        return "is ollama-keeper run running, as this user, with the same configuration? (web.socket)"
+        return "start one: ollama-keeper run MODEL; of another user or file: the same with sudo, or its --config"
     return f"one answers at {answer.where}; where it is another user's: the same as that user, or with sudo"
 
 

@@ -234,9 +234,13 @@ def _sums(story: Story) -> list[str]:
         lines.append("Losses: " + ", ".join(f"{count} {cause}" for cause, count in losses.items()) + ".")
     month = story.month.total
     lines.append(
-        f"In 30 days{_percent(month.warm_s, month.wanted_s)}: {number(len(story.month.days), 'day')} on record."
+        f"In 30 days: {_warm(month.warm_s, month.wanted_s)} ({number(len(story.month.days), 'day')} on record)."
     )
     return lines
+
+
+def _warm(warm_s: float, wanted_s: float) -> str:
+    return f"warm {100 * warm_s / wanted_s:.1f} % of the time it was wanted" if wanted_s > 0 else "never wanted"
 
 
 def losses_by_cause(events: Sequence[Entry]) -> dict[str, int]:

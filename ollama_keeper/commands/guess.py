@@ -13,12 +13,17 @@ ALIKE = 0.5
 def guess(name: str, known: Iterable[str]) -> str:
     """`did you mean qwen3:8b?`, else the names that there are; empty where there are none."""
     names = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(name[:LONGEST].lower(), [one.lower() for one in names], n=2, cutoff=ALIKE)
-    alike = [one for one in names if one.lower() in near]
-    if alike:
+    if alike := near(name, names):
         return f"did you mean {' or '.join(alike)}?"
     more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
     return f"there are {', '.join(names[:FEW])}{more}" if names else ""
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that are most like one; none where none is."""
+    names = list(dict.fromkeys(known))
+    alike = difflib.get_close_matches(name[:LONGEST].lower(), [one.lower() for one in names], n=2, cutoff=ALIKE)
+    return [one for one in names if one.lower() in alike]
 
 
 def shown(name: str) -> str:

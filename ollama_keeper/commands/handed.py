@@ -13,7 +13,7 @@ import click
 from ollama_keeper.commands.asked import Answer, asked, means
 from ollama_keeper.commands.control import ordered
 from ollama_keeper.commands.start import moving
-from ollama_keeper.commands.status_table import SILENT
+from ollama_keeper.commands.status_table import SILENT, silent_text
 from ollama_keeper.config import Config
 from ollama_keeper.core.reasons import Reason, State
 from ollama_keeper.core.units import show_duration, show_size
@@ -135,7 +135,7 @@ def _settle(config: Config, handed: Handed, answer: Answer, *, patient: bool) ->
             handed.tell(key, _ready(before, row))
         elif server is not None and server.state in SILENT and not patient:
             handed.silent.add(key)
-            handed.tell(key, f"no answer from the server: {server.reason or 'nothing yet'}")
+            handed.tell(key, silent_text(server.reason))
         elif row.state in HOPELESS or row.reason in {Reason.NOT_PULLED, Reason.OBSERVED_ONLY}:
             handed.tell(key, held_text(row, answer.at))
 

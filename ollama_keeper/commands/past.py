@@ -19,7 +19,7 @@ from ollama_keeper.store import FILE, Past
 
 SERVICE = Path("/var/lib/ollama-keeper")
 UPDATE = "update ollama-keeper, or name another state_dir"
-HINT = "has ollama-keeper run run here? with another state_dir or user, name its --config"
+HINT = "start one: ollama-keeper run MODEL; of another user or file: the same with sudo, or its --config"
 SUDO = "the same with sudo"
 
 
@@ -72,7 +72,7 @@ def _file(config: Config) -> Path:
     except OSError as error:
         raise _unread(Path(error.filename), error) from error
     except LookupError:
-        raise _none(f"no history: {files[0]} is not there", HINT) from None
+        raise _none(f"no history: no ollama-keeper has recorded anything in {files[0].parent} yet", HINT) from None
 
 
 def _first(files: Sequence[Path]) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ollama_keeper.commands.asked import kept_by_daemon
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.past import state_seen
 from ollama_keeper.commands.plan_text import document, text
@@ -29,7 +30,7 @@ ANSWER_WITHIN_S = 30.0  # for all questions: what is listed, what is stored, and
 def plan(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, as_json: bool) -> int:
     """Shows what would be done; see `ollama-keeper plan --help`."""
     try:
-        return asyncio.run(_plan(configuration(path, models, flags), as_json=as_json))
+        return asyncio.run(_plan(configuration(path, models or kept_by_daemon(path, flags), flags), as_json=as_json))
     except Unusable as unusable:
         return unusable.code
 

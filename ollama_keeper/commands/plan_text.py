@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ollama_keeper.commands.status_table import silent_text
 from ollama_keeper.core.memory import Present, ServerMemory
 from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.plan import Do, Plan, Planned, Step
@@ -24,7 +25,7 @@ def text(plan: Plan) -> str:
     """One server, for people: at most as wide as its table."""
     memory = plan.memory
     if memory.state is ServerState.WAITING:
-        return f"{memory.server}: no answer{_why(memory)}; is Ollama running there?"
+        return f"{memory.server}: {silent_text(memory.failure and memory.failure.value)}"
     return "\n".join(
         (_head(plan), "", *_table(plan), "", *_sizes(plan), *_budget(plan), *_steps(plan), *_victims(plan))
     )
@@ -44,10 +45,6 @@ def _head(plan: Plan) -> str:
     takes = f", which take{'s' if chosen == 1 else ''} {show_size(plan.chosen_bytes)}" if plan.chosen_bytes else ""
     place = f"a place for {chosen} of {number(len(plan.models), 'model')}{takes}"
     return f"{memory.server}: Ollama {memory.version or 'unknown'}\n{_limit(memory.budget)}: {place}{_left(plan)}"
-
-
-def _why(memory: ServerMemory) -> str:
-    return f" ({memory.failure.value})" if memory.failure else " yet"
 
 
 def _limit(budget: Budget | None) -> str:

@@ -59,6 +59,11 @@ def _until(row: ModelRow) -> str:
     return show_duration(row.remaining_s) if row.remaining_s > 0 else "stopping"
 
 
+def silent_text(reason: str | None) -> str:
+    """That a server does not answer, why as far as is known, and what to see to."""
+    return f"no answer{f' ({reason})' if reason else ' yet'}; is Ollama running there?"
+
+
 def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
@@ -72,7 +77,6 @@ def _named(row: ModelRow, status: Status) -> str:
 def _server_lines(row: ServerRow, status: Status) -> Iterator[str]:
     """What of a server no line of a model tells."""
     if row.state in SILENT:
-        why = f"no answer ({row.reason})" if row.reason else "no answer yet"
-        yield f"{row.name}: {why}; is Ollama running there?"
+        yield f"{row.name}: {silent_text(row.reason)}"
     elif not any(model.server == row.name for model in status.models):
         yield f"{row.name}: Ollama {row.version or '?'}, nothing resident"

@@ -1,5 +1,6 @@
 """The status surface and the control socket of `run`, bound before the daemon starts: a taken address is told."""
 
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def _bound(settings: WebSettings, tell: Tell) -> socket.socket | None:
         if settings.chosen:
             msg = f"{address} cannot be listened on: {why}"
             raise AddressTaken(msg) from None
-        tell(WebFailed(address=address, hint=f"{why}; going on without it"))
+        tell(WebFailed(address=address, hint=f"{why}{_another(error)}; going on without it"))
         return None
 
 
@@ -99,8 +100,13 @@ def _control(path: Path, tell: Tell) -> Control | None:
         return control(path)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        tell(WebFailed(address=str(path), hint=f"{why}; pause, resume and reload will not reach this daemon"))
+        lost = "pause, resume and reload will not reach this one"
+        tell(WebFailed(address=str(path), hint=f"{why}{_another(error)}; {lost}"))
         return None
+
+
+def _another(error: OSError) -> str:
+    return ", is another ollama-keeper running?" if error.errno == errno.EADDRINUSE else ""
 
 
 async def _serve_status(given: Given, bound: socket.socket, token: bytes | None, desk: Desk) -> None:

@@ -16,6 +16,7 @@ from ollama_keeper.commands.start import (
     Unusable,
     configuration,
 )
+from ollama_keeper.commands.status_table import silent_text
 from ollama_keeper.commands.warm import ready_text
 from ollama_keeper.config import Config
 from ollama_keeper.core.memory import ModelMemory
@@ -79,9 +80,7 @@ def _code(watch: Watch, show: Progress, held: Mapping[Key, str]) -> int:
     if watch.nobody_answered():
         for server in watch.servers:
             failure = server.memory.failure
-            show.line(
-                f"{server.memory.server}: no answer from the server: {failure.value if failure else 'nothing yet'}"
-            )
+            show.line(f"{server.memory.server}: {silent_text(failure and failure.value)}")
         return EXIT_NOBODY
     code = EXIT_OK
     for server, model in _models(watch):

@@ -18,6 +18,7 @@ from ollama_keeper.commands.start import (
     Unusable,
     configuration,
 )
+from ollama_keeper.commands.status_table import silent_text
 from ollama_keeper.config import Config
 from ollama_keeper.core.changes import Change, ModelLost, PullFailed, PullProgress, PullStarted, WarmFailed, WarmStarted
 from ollama_keeper.core.memory import ModelMemory
@@ -161,7 +162,7 @@ def _give_up(watch: Watch, outcomes: Outcomes, show: Progress) -> None:
                 failure = server.memory.failure
                 silent = server.memory.state is ServerState.WAITING
                 late = f"not in time{f', {far}' if (far := pulled_text(model)) else ''}"
-                why = f"no answer from the server: {failure.value if failure else 'nothing yet'}" if silent else late
+                why = silent_text(failure and failure.value) if silent else late
                 _tell(key, why, outcomes, show)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ollama_keeper.store import FILE, SCHEMA, Use, entry, open_store
-from tests.kit.proc import World
+from tests.kit.proc import World, free_port
 
 pytestmark = pytest.mark.process
 
@@ -32,6 +32,34 @@ def test_a_clean_configuration_a_missing_model_and_a_dead_server(world: World) -
     dead = world.do("check", "qwen3:8b", "--ollama", "http://127.0.0.1:9")
     assert dead.code == 2
     assert "✗ 127.0.0.1:9: the server does not answer (connect_refused)" in dead.out
+    assert "do:  nothing listens there; is Ollama running? (ollama serve)" in dead.out
+
+
+def test_a_misspelt_name_is_told_with_the_one_that_is_near(world: World) -> None:
+    server = world.simulate()
+    done = world.do("check", "qwen3", "--ollama", server.url)
+    assert done.code == 2
+    assert "do:  did you mean qwen3:8b? else ollama pull qwen3; or set pull: if_missing" in done.out
+
+
+def test_a_token_that_run_would_refuse_is_refused(world: World) -> None:
+    config, token = world.home / "keeper.yaml", world.home / "token"
+    token.write_text("short\n")
+    token.chmod(0o600)
+    config.write_text(f"models: [qwen3:8b]\nweb: {{token_file: {token}}}\n")
+    done = world.do("check", "-c", str(config))
+    assert done.code == 78
+    assert "can be guessed" in done.err
+
+
+def test_what_a_keeper_without_a_file_keeps_is_checked_and_planned(world: World) -> None:
+    server, listen = world.simulate("--load-time", "100ms"), f"127.0.0.1:{free_port()}"
+    settings = {"OLLAMA_HOST": server.url, "OLLAMA_KEEPER_WEB__LISTEN": listen}
+    world.run("qwen3:8b", **settings).until("model.ready")
+    checked, planned = world.do("check", **settings), world.do("plan", **settings)
+    assert (checked.code, checked.out) == (0, "1 model on 1 server: no findings\n")
+    assert planned.code == 0
+    assert "1  qwen3:8b" in planned.out
 
 
 def test_a_secret_that_others_can_read_is_a_warning(world: World) -> None:
@@ -40,10 +68,11 @@ def test_a_secret_that_others_can_read_is_a_warning(world: World) -> None:
     token.write_text("a-token-that-nobody-guesses-0123456789\n")
     token.chmod(0o644)
     config = world.home / "keeper.yaml"
-    config.write_text(f"servers: [{{url: '{server.url}', token_file: {token}}}]\nmodels: [qwen3:8b]\n")
+    named_twice = f"servers: [{{url: '{server.url}', token_file: {token}}}]\nweb: {{token_file: {token}}}\n"
+    config.write_text(f"{named_twice}models: [qwen3:8b]\n")
     done = world.do("check", "-c", str(config))
     assert done.code == 1
-    assert f"do:  chmod 600 {token}" in done.out
+    assert done.out.count(f"do:  chmod 600 {token}") == 1
     assert "nobody-guesses" not in done.out + done.err
 
 
