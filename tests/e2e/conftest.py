@@ -33,6 +33,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: make e2e installs it")
     if CHROMIUM is None:
         pytest.skip("Chromium is missing: apt-get install chromium")
+    playwright.expect.set_options(timeout=LIMIT_MS)  # without live events the page asks each 5 s
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
