@@ -68,8 +68,8 @@ class SimTransport(httpx.AsyncBaseTransport):
         link = self._find(request)
         await _connect(link, request, limits.get("connect"))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.raw}
-        body = await request.aread()
-        exchange = Exchange(link.server, request.method, request.url.raw_path.decode(), headers, body)
+        asked = await request.aread()
+        exchange = Exchange(link.server, request.method, request.url.raw_path.decode(), headers, asked)
         try:
             status, raw = await _read(_head(exchange, link), request, limits.get("read"))
         except BaseException:

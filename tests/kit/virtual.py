@@ -75,7 +75,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._one_less)
         return future
 
-    async def shutdown_default_executor(self) -> None:  # type: ignore[override]
+    async def shutdown_default_executor(self) -> None:
         """Wait for its threads; time stands still until they are gone."""
         self.waited_for += 1
         await super().shutdown_default_executor()
