@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import checkup, help_page, loss, packages, rest, scale, start, surface
+from bench import checkup, flood, help_page, loss, packages, rest, scale, start, surface
 from bench.number import Number
 
 SUBJECTS: dict[str, Callable[[], Iterator[Number]]] = {
@@ -23,6 +23,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Number]]] = {
     "scale": scale.measure,
     "stress": scale.stress,
     "surface": surface.measure,
+    "flood": flood.measure,
 }
 RESULTS = Path("bench-results/bench.json")
 EXIT_MISSED = 1
