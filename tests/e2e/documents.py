@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 GIB = 2**30
+ANNA = {"paused_by": "anna", "paused_note": "a game"}
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
     "</td><script>alert(2)</script>",
@@ -30,6 +31,7 @@ def model(
     row |= {"remaining_s": None, "context_length": 8_192 if there else None, "gpu_fraction": 1.0 if there else None}
     row |= {"size_bytes": 5 * GIB if there else None, "vram_bytes": 5 * GIB if there else None}
     row |= {"next": None, "next_s": None, "pulled_fraction": None}
+    row |= {"paused_by": None, "paused_until": None, "paused_note": None}
     return row | {"warm_day": 0.9634 if state != "guest" else None, "warm_month": 0.9987} | more
 
 
@@ -53,7 +55,7 @@ def status(hostile: tuple[str, ...] = ()) -> dict[str, Any]:
         model("llama3.2:3b", "yielding", "guest_active", next="warm", next_s=44.0),
         model("mistral:7b", "cold", "unload_grace", next="warm", next_s=21.0),
         model("phi4:14b", "missing", "not_pulled"),
-        model("deepseek-r1:14b", "paused", "by_command", next="resume", next_s=5_400.0, required=False),
+        model("deepseek-r1:14b", "paused", "by_command", next="resume", next_s=5_400.0, required=False, **ANNA),
         model("llava:34b", "backing_off", "out_of_memory", next="warm", next_s=77.0),
         model("other:1b", "queued", "behind_load", next="warm"),
         model("big:120b", "over_budget", "memory_budget"),

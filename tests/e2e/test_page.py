@@ -116,6 +116,19 @@ def test_a_hostile_name_is_text_wherever_it_stands(kept: Kept, opened: Opened, s
     assert sideways(window) <= 0
 
 
+def test_a_paused_model_tells_who_asked_for_it_and_why(kept: Kept, opened: Opened) -> None:
+    window = opened(kept.url, answers={"status": status()})
+    expect(row(window, "deepseek-r1:14b").locator(".why")).to_have_text("by anna: a game")
+
+
+def test_the_strips_of_all_models_end_at_one_place_whatever_can_be_done_with_them(kept: Kept, opened: Opened) -> None:
+    window = opened(kept.url, answers={"status": status(), "history": history(status())})
+    unlock(window)
+    expect(row(window, "qwen3:8b").get_by_role("button", name="Pause")).to_be_visible()
+    ends = "parts => parts.map((part) => part.getBoundingClientRect().right)"
+    assert len(set(window.page.locator(".strip").evaluate_all(ends))) == 1
+
+
 # --- many, none -------------------------------------------------------------------------------------------------------
 
 
@@ -123,6 +136,9 @@ def test_a_hundred_servers_are_folded_but_for_those_in_trouble_and_can_be_search
     window = opened(kept.url, answers={"status": fleet(servers=100, models=10, down={7}, cold={(42, 3)})})
     expect(window.page.locator("details.server")).to_have_count(100)
     expect(window.page.locator("details.server[open]")).to_have_count(2)
+    names = window.page.locator("details.server h2").all_inner_texts()
+    assert names[:3] == ["node-007", "node-042", "node-000"]
+    expect(window.page.locator(".memory").first).to_be_hidden()
     window.page.get_by_role("searchbox").fill("node-042")
     expect(window.page.locator("details.server")).to_have_count(1)
     window.page.get_by_role("searchbox").fill("")
@@ -226,6 +242,7 @@ def test_warming_a_model_that_stays_absent_says_why(kept: Kept, opened: Opened) 
     row(window, "big:120b").get_by_role("button", name="Warm").click()
     expect(window.page.locator("#notice")).to_have_text(f"big:120b on gpu stays as it is: {held['text']}.")
     expect(window.page.locator("#notice")).to_have_attribute("data-kind", "held")
+    expect(window.page.locator("#notice")).to_be_in_viewport()
 
 
 def test_a_wrong_token_is_told_and_forgotten(kept: Kept, opened: Opened) -> None:

@@ -139,7 +139,7 @@ function tablePart() {
 
 function drawServer(part, server, models) {
   const wanted = models.filter((model) => model.state !== "guest"), ready = wanted.filter((model) => WELL.has(model.state));
-  const trouble = server.state !== "up" || wanted.some(needed);
+  const trouble = troubled(server, models);
   const of = part.of;
   part.server = server;
   part.models = models;
@@ -179,7 +179,7 @@ function drawMemory(part, server, models) {
   const taken = (some) => some.reduce((sum, model) => sum + (model.size_bytes || 0), 0);
   const ours = taken(models.filter((model) => model.state !== "guest")), guests = taken(models.filter((model) => model.state === "guest"));
   const budget = server.budget_bytes, used = ours + guests;
-  part.memory.hidden = !used && !budget;
+  part.memory.hidden = !used && (!budget || server.state !== "up"); // nothing is known of one that does not answer
   const over = budget === null ? 0 : Math.max(0, used - budget);
   const whole = Math.max(budget || 0, used) || 1;
   const items = [
@@ -258,9 +258,11 @@ function drawModel(part, model) {
   drawActs(of.acts, model);
 }
 
+const pausedBy = (model) => `by ${shown(model.paused_by, 60)}` + (model.paused_note ? `: ${shown(model.paused_note, 200)}` : "");
+
 function drawStatus(of, model) {
   const pulled = model.pulled_fraction === null || model.pulled_fraction === undefined ? "" : `, ${share(model.pulled_fraction, 0)}`;
-  const reason = model.state === "guest" ? "" : why(model.reason) + pulled;
+  const reason = model.state === "guest" ? "" : model.paused_by ? pausedBy(model) : why(model.reason) + pulled;
   say(of.why, reason);
   say(of.tag, spoken(model.state));
   if (of.tag.dataset.state !== model.state) {
@@ -379,6 +381,7 @@ function tip(anchor, text) {
 // --- the whole ------------------------------------------------------------------------------------------------------
 
 const needed = (model) => model.required && !WELL.has(model.state) && !NOT_ASKED.has(model.state);
+const troubled = (server, models) => server.state !== "up" || models.some((model) => model.state !== "guest" && needed(model));
 
 function matches(model) {
   const query = $("query").value.trim().toLowerCase();
@@ -391,6 +394,8 @@ function draw() {
   if (!status) return;
   const by = Map.groupBy ? Map.groupBy(status.models, (model) => model.server) : grouped(status.models);
   const chosen = status.servers.filter((server) => filtering() === false || (by.get(server.name) || []).some(matches));
+  const bad = new Set(chosen.length > FEW_SERVERS ? chosen.filter((server) => troubled(server, by.get(server.name) || [])) : []);
+  chosen.sort((one, other) => bad.has(other) - bad.has(one)); // of many, those in trouble come first
   $("filter").hidden = status.models.length <= FEW_MODELS && !filtering();
   $("legend").hidden = !status.models.some((model) => model.state !== "guest");
   keyed($("servers"), chosen, (server) => server.name, serverPart, (part, server) => drawServer(part, server, by.get(server.name) || []));
