@@ -4,6 +4,7 @@ What holds an absent model back, in the order of the table of states (CONTRACT 3
 """
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Breaker, Departure, ModelMemory, Present, ServerMemory
@@ -43,7 +44,7 @@ def holds(model: ModelMemory, memory: ServerMemory, now: Instant) -> tuple[Hold,
 def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
     """The guest that the model yields to: what displaced it, or what came while it was in its grace."""
     departure = model.departure
-    if departure is None:
+    if departure is None or departure.cause not in CAUSED_BY_GUESTS:
         return None
     came = [present for present in memory.guests() if _came_instead(present, departure)]
     return max(came, key=lambda present: present.moved, default=None)
@@ -59,7 +60,7 @@ def retry_in_s(model: ModelMemory, server: str) -> float:
 def _came_instead(present: Present, departure: Departure) -> bool:
     if departure.cause is Cause.DISPLACED:
         return not departure.by_us and (present.key == departure.displacer or present.appeared > departure.at)
-    return departure.cause in {Cause.UNLOADED, Cause.MEMORY_SWEEP} and present.appeared >= departure.at
+    return present.appeared >= departure.at
 
 
 def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
@@ -136,11 +137,16 @@ def _behind_a_better_one(model: ModelMemory, memory: ServerMemory, now: Instant)
     """
     if model.departure is not None and model.departure.cause is Cause.BY_COMMAND:  # somebody wants it now
         return None
-    better = [other for other in memory.models if other.policy.rank < model.policy.rank]
-    ends = [until for other in better if (until := _grace_ends(other, now)) and not _has_given_up(other, memory, now)]
+    better = takewhile(lambda other: other.policy.rank < model.policy.rank, memory.models)
+    left = [(other, until) for other in better if (until := _grace_ends(other, now)) is not None]
+    ends = [until for other, until in left if not _has_given_up(other, memory, now)]
     return Hold(State.QUEUED, Reason.BEHIND_LOAD, max(ends)) if ends else None
 
 
 def _grace_ends(model: ModelMemory, now: Instant) -> float | None:
     gone = model.departure
     return gone.at.mono + gone.grace_s if gone is not None and now.since(gone.at) < gone.grace_s else None
+
+
+CAUSED_BY_GUESTS = frozenset({Cause.DISPLACED, Cause.UNLOADED, Cause.MEMORY_SWEEP})
+"""Losses that a guest may be behind."""

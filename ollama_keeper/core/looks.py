@@ -165,6 +165,8 @@ def _absent(model: ModelMemory, scene: Scene, now: Instant) -> tuple[ModelMemory
 
 def _guests(scene: Scene) -> tuple[Present, ...]:
     """What has come that is not kept."""
+    if not scene.came:
+        return ()
     kept = {model.policy.name for model in scene.before.known}
     return tuple(present for present in scene.came if present.listed.name not in kept)
 
