@@ -14,6 +14,9 @@ from ollama_keeper.errors import Mistake
 COMMAND_LINE = "command line"
 """The source of what flags and arguments say."""
 
+HEADERS = "headers"
+"""The table whose values are secrets."""
+
 _LONGEST_KEY = 60
 
 Step: TypeAlias = str | int
@@ -104,10 +107,18 @@ class Layers:
 
 def path_text(path: Iterable[Step]) -> str:
     """A path as messages write it: `models[2].keep_alive`."""
-    text = ""
+    text, before = "", None
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{_key_text(step)}" if text else _key_text(step)
+        name = _key_text(first_word(step) if before == HEADERS else step) if isinstance(step, str) else f"[{step}]"
+        text += f".{name}" if text and isinstance(step, str) else name
+        before = step
     return text
+
+
+def first_word(text: str) -> str:
+    """What stands before the first space: of a header without its colon the rest is the value."""
+    first, *rest = text.split(maxsplit=1) or (text,)
+    return f"{first}…" if rest else text
 
 
 def _key_text(key: str) -> str:

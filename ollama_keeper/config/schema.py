@@ -50,6 +50,7 @@ Fraction: TypeAlias = Annotated[
 Whole: TypeAlias = Annotated[int, BeforeValidator(values.whole)]
 Bool: TypeAlias = Annotated[bool, BeforeValidator(values.boolean)]
 Path: TypeAlias = Annotated[str, BeforeValidator(values.path), _text()]
+SecretFile: TypeAlias = Annotated[str, BeforeValidator(values.secret_file), _text()]
 PathOrOff: TypeAlias = Annotated[str | None, BeforeValidator(values.path_or_off), _text()]
 Url: TypeAlias = Annotated[str, BeforeValidator(urls.server_url), WithJsonSchema(_URL)]
 ProxyUrl: TypeAlias = Annotated[str, BeforeValidator(urls.proxy_url), WithJsonSchema(_URL)]
@@ -129,7 +130,7 @@ class Probe(Table):
 class ServerDefaults(Table):
     """What may be said of one server, or at the top level of all."""
 
-    token_file: Path | None = _unset(
+    token_file: SecretFile | None = _unset(
         "a file with a bearer token, for a proxy that asks for one; sent over https or on this machine only",
         "/etc/ollama-keeper/token",
     )
@@ -228,7 +229,7 @@ class Web(Table):
     socket: PathOrOff = _unset(
         "the unix socket, mode 0600, that pause, resume and reload use; or off", "/run/ollama-keeper/control.sock"
     )
-    token_file: Path | None = _unset(
+    token_file: SecretFile | None = _unset(
         "a file with a token (128 bits or more); with it HTTP takes pause, resume, warm and reload too",
         "/etc/ollama-keeper/control-token",
     )
@@ -252,10 +253,10 @@ class Sink(Table):
     type: Annotated[SinkType, BeforeValidator(values.one_of(*get_args(SinkType))), _text(*get_args(SinkType))] = Field(
         description=f"{', '.join(get_args(SinkType)[:-1])} or {get_args(SinkType)[-1]}", examples=["feishu"]
     )
-    url_file: Path | None = _unset(
+    url_file: SecretFile | None = _unset(
         "a file with its URL alone ($CREDENTIALS_DIRECTORY/NAME-url)", "/etc/ollama-keeper/team-url"
     )
-    secret_file: Path | None = _unset(
+    secret_file: SecretFile | None = _unset(
         "a file with the key of its signature ($CREDENTIALS_DIRECTORY/NAME-secret)", "/etc/ollama-keeper/team-secret"
     )
     template: Annotated[str, BeforeValidator(values.template), _text()] | None = _unset(
@@ -278,7 +279,7 @@ class Alerts(Table):
     language: Annotated[Language, BeforeValidator(values.one_of(*get_args(Language))), _text(*get_args(Language))] = (
         _key("en", "en or zh")
     )
-    heartbeat_url_file: Path | None = _unset(
+    heartbeat_url_file: SecretFile | None = _unset(
         "a file with a URL that is called only when all is well", "/etc/ollama-keeper/heartbeat-url"
     )
     heartbeat_every: From1m = _key("5m", "time between two of these calls")

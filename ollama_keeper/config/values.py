@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from string import Template
 
+from ollama_keeper.config.layer import first_word
 from ollama_keeper.core.alert_rules import TEMPLATE_FIELDS
 from ollama_keeper.core.names import BadName, parse_name
 from ollama_keeper.core.policy import ContextRule
@@ -31,6 +32,8 @@ _TERM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([^\W\d_]+)")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LISTEN_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_SECRET = re.compile(r"[A-Za-z0-9+=_~-]{20,}")  # robots and Ollama's proxies give out 32 signs and more
+_SECRET_DIGITS = 4
 _WORDS = {
     1: ("s", "sec", "secs", "second", "seconds", "秒", "秒钟", "秒鐘"),
     60: ("m", "min", "mins", "minute", "minutes", "分", "分钟", "分鐘"),
@@ -283,6 +286,17 @@ def path(value: object) -> str:
     return value.strip()
 
 
+def secret_file(value: object) -> str:
+    """The path of a file with a secret in it; nothing is shown of what looks like that secret itself."""
+    text = path(value)
+    hint = "write it, alone, into a file, and the path of that file here"
+    if "://" in text:
+        raise Wrong("is a URL, and not the path of a file with it", hint)
+    if _SECRET.fullmatch(text) and sum(map(str.isdigit, text)) >= _SECRET_DIGITS:
+        raise Wrong("looks like a secret, and not like the path of a file with it", f"{hint} (./NAME where it is one)")
+    return text
+
+
 def path_or_off(value: object) -> str | None:
     """A path as written, or `off`, which is None."""
     return None if is_off(value) else path(value)
@@ -294,7 +308,8 @@ def headers(value: object) -> dict[str, str]:
         raise Wrong("is not a table", "write one line a header below it, NAME: VALUE")
     for name, text in value.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise Wrong(f"{shown(name)} is not the name of a header", "write letters, digits and '-'")
+            told = shown(first_word(name) if isinstance(name, str) else name)
+            raise Wrong(f"{told} is not the name of a header", "write NAME: VALUE, with letters, digits and '-'")
         good = isinstance(text, str | int | float) and not isinstance(text, bool)
         if not good or not str(text).isprintable() or not str(text).isascii():
             raise Wrong(f"the value of {name} is not plain text of one line", "write it in quotes")

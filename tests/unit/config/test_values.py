@@ -6,6 +6,8 @@ from ollama_keeper.config import values
 from ollama_keeper.config.values import Wrong
 from ollama_keeper.core.policy import ContextRule
 
+TOKEN = "4f1c0a86e2b97d355c8e0f6a1b3d7942"
+
 
 @pytest.mark.parametrize(
     ("written", "seconds"),
@@ -120,3 +122,25 @@ def test_the_value_of_a_header_is_never_shown() -> None:
         with pytest.raises(Wrong) as caught:
             values.headers({"Authorization": bad})
         assert "secret" not in f"{caught.value.what} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "team-url",
+        "gpu-box-2.url",
+        "our-feishu-robot-of-gpu-box-2",
+        f"/run/secrets/{TOKEN}",
+        f"./{TOKEN}",
+        f"$CREDENTIALS_DIRECTORY/{TOKEN}",
+    ],
+)
+def test_what_is_the_path_of_a_file_is_no_secret(text: str) -> None:
+    assert values.secret_file(text) == text
+
+
+@pytest.mark.parametrize("text", ["https://open.feishu.cn/hook/1", TOKEN, "SEC0123456789abcdefghij", "x" * 16 + "1234"])
+def test_what_looks_like_a_secret_in_place_of_its_file_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(Wrong) as caught:
+        values.secret_file(text)
+    assert text not in f"{caught.value.what} {caught.value.hint}"
