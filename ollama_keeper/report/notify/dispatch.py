@@ -12,7 +12,7 @@ from ollama_keeper.report.notify import dingtalk, feishu, webhook, wecom
 from ollama_keeper.report.notify.apprise import Apprise
 from ollama_keeper.report.notify.letter import Letter
 from ollama_keeper.report.notify.postman import Postman, Unsent
-from ollama_keeper.report.notify.secrets import Unusable, hidden, target
+from ollama_keeper.report.notify.secrets import Unusable, target, told
 from ollama_keeper.report.notify.service import Service, Target
 
 SERVICES: Mapping[str, Service] = {
@@ -45,7 +45,7 @@ class Dispatch:
         except Unusable as unusable:
             return Refused(Undelivered.CLIENT_ERROR, f"{unusable.key}: {unusable}")
         outcome = await self._sent(letter, where)
-        return replace(outcome, detail=hidden(outcome.detail, where))
+        return replace(outcome, detail=told(outcome.detail, where))
 
     async def _sent(self, letter: Letter, where: Target) -> Delivered | Refused:
         if self._sink.type == APPRISE:

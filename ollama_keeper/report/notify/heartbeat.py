@@ -12,7 +12,7 @@ from ollama_keeper.core.changes import Change, NotificationDelayed
 from ollama_keeper.core.delivery import Refused
 from ollama_keeper.core.reasons import Undelivered
 from ollama_keeper.report.notify.postman import Postman, Unsent
-from ollama_keeper.report.notify.secrets import Unusable, check_url, hidden, line_of
+from ollama_keeper.report.notify.secrets import Unusable, check_url, line_of, told
 from ollama_keeper.report.notify.service import Post, Target, refused_by_status
 
 NAME = "heartbeat"
@@ -57,8 +57,8 @@ class Heartbeat:
             return True
         self._attempts += 1
         if self._attempts == 1:
-            told = refused.detail or None
-            self._report(NotificationDelayed(sink=NAME, attempts=1, retry_s=RETRY_S, reason=refused.reason, hint=told))
+            hint = refused.detail or None
+            self._report(NotificationDelayed(sink=NAME, attempts=1, retry_s=RETRY_S, reason=refused.reason, hint=hint))
         return False
 
     async def _refused(self, file: Path) -> Refused | None:
@@ -72,4 +72,4 @@ class Heartbeat:
         except Unsent as unsent:
             return unsent.refused
         refused = refused_by_status(answer, self._now())
-        return refused and Refused(refused.reason, hidden(refused.detail, Target(url)))
+        return refused and Refused(refused.reason, told(refused.detail, Target(url)))

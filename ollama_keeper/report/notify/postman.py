@@ -20,6 +20,7 @@ from ollama_keeper import __version__
 from ollama_keeper.core.delivery import Refused
 from ollama_keeper.core.reasons import Undelivered
 from ollama_keeper.ollama.body import read_beginning
+from ollama_keeper.report.notify.secrets import basic
 from ollama_keeper.report.notify.service import Answer, Post
 
 ALL_S = 10.0
@@ -94,6 +95,8 @@ class Postman:
         url = httpx.URL(post.url)
         headers = {"user-agent": f"ollama-keeper/{__version__}", "accept-encoding": "identity", **post.headers}
         headers["host"] = url.netloc.decode("ascii")
+        if (secret := basic(urlsplit(post.url))) is not None:
+            headers["authorization"] = f"Basic {secret}"
         request = httpx.Request(
             method,
             url.copy_with(host=address),

@@ -1,14 +1,17 @@
 """What a sink keeps secret: its URL and its key, read from files of one line each, and kept out of what is told."""
 
+from base64 import b64encode
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from ollama_keeper.config.effective import SinkSettings
+from ollama_keeper.errors import printable
 from ollama_keeper.report.notify.service import Target
 
 HIDDEN = "[hidden]"
 LARGEST = 16 * 1024
 SHORTEST_SECRET = 5
+SHORT = 220
 SCHEMES = ("http", "https")
 
 
@@ -78,8 +81,21 @@ def hidden(text: str, target: Target) -> str:
     return text
 
 
+def told(text: str, target: Target) -> str:
+    """What a service said, as it may be told: on one line, short, and first of all without what it was sent."""
+    return printable(hidden(text, target))[:SHORT]
+
+
 def _secrets(target: Target) -> set[str]:
     parts = urlsplit(target.url) if "//" in target.url else urlsplit("")
     pieces = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query)), parts.username, parts.password]
-    whole = [target.url, target.secret, parts.path, parts.query]
-    return {piece for piece in (*pieces, *whole) if piece and len(piece) >= SHORTEST_SECRET}
+    whole = [target.url, target.secret, parts.path, parts.query, basic(parts)]
+    written = {piece for piece in (*pieces, *whole) if piece}
+    return {piece for piece in written | set(map(unquote, written)) if len(piece) >= SHORTEST_SECRET}
+
+
+def basic(parts: SplitResult) -> str | None:
+    """Name and password of a URL as they are sent; None where it has none."""
+    if parts.username is None:
+        return None
+    return b64encode(f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()).decode()

@@ -8,11 +8,10 @@ from typing import Any
 
 from ollama_keeper.core.delivery import Delivered, Outcome, Refused
 from ollama_keeper.core.reasons import Undelivered
-from ollama_keeper.errors import printable
 from ollama_keeper.ollama.headers import retry_after_s
 from ollama_keeper.report.notify.letter import Letter
 
-SHORT = 200
+READ = 4_096  # of an answer's text; what is told of it is shorter, once our secrets are out of it
 JSON_TYPE = "application/json; charset=utf-8"
 RATE_LIMIT_S = 60.0
 AGAIN = frozenset({408, 425})
@@ -54,8 +53,8 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The beginning of its body, on one line."""
-        return printable(self.body.decode(errors="replace"))[:SHORT]
+        """The beginning of its body."""
+        return self.body[:READ].decode(errors="replace").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def outcome_by_code(answer: Answer, codes: Codes, now: datetime) -> Outcome:
         return refused
     if isinstance(code, bool) or not isinstance(code, int):
         return Refused(Undelivered.REJECTED, f"HTTP {answer.status} without {codes.key}: {answer.text}")
-    said = printable(str(answer.document.get(codes.said, "")))[:SHORT]
+    said = str(answer.document.get(codes.said, ""))[:READ].strip()
     told = f"{codes.key} {code}{f': {said}' if said else ''}"
     if code == 0:
         return refused or Delivered(told)

@@ -1,6 +1,7 @@
 """Every service takes our messages as its strict stand-in does, and every refusal of it is understood."""
 
 import json
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from ollama_keeper.report.notify.dispatch import Dispatch
 from ollama_keeper.report.notify.letter import Letter
 from ollama_keeper.report.notify.postman import Postman
 from tests.kit.letters import NOON, item, sink
-from tests.kit.services import PATHS, SECRET, TOKEN, Reply, Service, Services, made, said
+from tests.kit.services import PATHS, SECRET, TOKEN, Asked, Reply, Service, Services, made, said
 
 KINDS = ["webhook", "feishu", "lark", "wecom", "dingtalk"]
 SIGNED = ["webhook", "feishu", "lark", "dingtalk"]
@@ -165,6 +166,29 @@ async def test_an_answer_that_shows_the_url_is_told_without_it(kind: str, tmp_pa
         outcome = await deliver(Service(made(kind).check, always=reply), kind, tmp_path, signed=kind in SIGNED)
         assert TOKEN not in repr(outcome)
         assert SECRET not in repr(outcome)
+
+
+@pytest.mark.parametrize("before", [150, 185, 200, 210, 500])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_url_at_the_end_of_what_is_told_is_not_told_in_part(kind: str, before: int, tmp_path: Path) -> None:
+    text = f"{'x' * before} {TOKEN} {TOKEN} {TOKEN}"
+    for reply in ((404, {}, text.encode()), said(7, text), said(7, text, key="code", words="msg")):
+        assert TOKEN[:6] not in repr(await deliver(Service(made(kind).check, always=reply), kind, tmp_path))
+
+
+async def test_name_and_password_of_a_url_are_sent_and_not_told(tmp_path: Path) -> None:
+    sent = b64encode(b"me:p@ss-w0rd").decode()
+
+    def check(_: Service, asked: Asked) -> Reply:
+        assert (asked.headers["authorization"], asked.headers["host"]) == (f"Basic {sent}", "webhook.test:8443")
+        return 403, {}, f"no: {asked.headers['authorization']} p@ss-w0rd p%40ss-w0rd".encode()
+
+    settings = sink("webhook", tmp_path)
+    settings.url_file.write_text("https://me:p%40ss-w0rd@webhook.test:8443/")
+    outcome = await Dispatch(settings, Postman(Services(webhook=Service(check))), now).deliver(LETTER)
+    assert outcome == Refused(
+        Undelivered.CLIENT_ERROR, "HTTP 403: no: Basic [hidden] [hidden] [hidden]", None, final=True
+    )
 
 
 async def test_files_are_read_anew_for_each_message(tmp_path: Path) -> None:
