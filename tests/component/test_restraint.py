@@ -220,7 +220,7 @@ async def test_a_lesser_model_is_not_tried_while_a_better_one_would_have_to_go(s
     sim.max_loaded(1)
     models = (wanted(QWEN, priority=200), wanted(LLAMA, contention=Contention.INSIST))
     async with keeping(sim, *models) as keeper:
-        await asyncio.sleep(HOUR_S)
+        await asyncio.sleep(1_800)
         assert [load.model for load in our_loads(sim)] == [QWEN, LLAMA, QWEN]
         assert keeper.state(LLAMA) == "contended", "insist is for guests, not for ours"
 

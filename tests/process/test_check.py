@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ollama_keeper.store import FILE, SCHEMA, Use, entry, open_store
-from tests.kit.proc import World, free_port
+from tests.kit.proc import World, free_port, wait_for
 
 pytestmark = pytest.mark.process
 
@@ -56,8 +56,8 @@ def test_what_a_keeper_without_a_file_keeps_is_checked_and_planned(world: World)
     server, listen = world.simulate("--load-time", "100ms"), f"127.0.0.1:{free_port()}"
     settings = {"OLLAMA_HOST": server.url, "OLLAMA_KEEPER_WEB__LISTEN": listen}
     world.run("qwen3:8b", **settings).until("model.ready")
-    checked, planned = world.do("check", **settings), world.do("plan", **settings)
-    assert (checked.code, checked.out) == (0, "1 model on 1 server: no findings\n")
+    wait_for(lambda: world.do("check", **settings).out == "1 model on 1 server: no findings\n")
+    planned = world.do("plan", **settings)
     assert planned.code == 0
     assert "1  qwen3:8b" in planned.out
 

@@ -148,7 +148,7 @@ def test_warm_ends_with_1_when_a_model_is_not_pulled(world: World, server: Simul
 
 
 def test_warm_ends_with_2_when_nobody_answers(world: World) -> None:
-    done = world.do("warm", QWEN, "--ollama", nobody(), "--wait-server", "100ms", "--timeout", "200ms")
+    done = world.do("warm", QWEN, "--ollama", nobody(), "--wait-server", "2s", "--timeout", "3s")
     assert done.code == 2
     assert "connect_refused" in done.out + done.err
 
