@@ -182,8 +182,13 @@ def _secret_files(config: Config) -> Iterator[PurePath]:
         if sink.secret_file is not None:
             yield sink.secret_file
     yield from (path for path in (config.web.token_file, config.alerts.heartbeat_url_file) if path)
-    if config.path is not None and any(server.address.headers for server in config.servers):
+    if config.path is not None and any(_holds_secret(server) for server in config.servers):
         yield config.path
+
+
+def _holds_secret(server: ServerConfig) -> bool:
+    """Whether a secret of a server stands in the configuration itself."""
+    return bool(server.address.headers) or "@" in (server.address.proxy or "")
 
 
 def _of_page(config: Config) -> Iterator[Finding]:
