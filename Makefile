@@ -29,8 +29,8 @@ demo: $(STAMP) ## the keeper at work on a simulated server, with mishaps; FOR=60
 run: $(STAMP) ## keep MODELS="a b" resident; without an Ollama at hand, on the simulator
 	@sh scripts/run.sh $(BIN) $(MODELS)
 
-test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow and not e2e"
+test: $(STAMP) ## all tests but the faults and the slow ones, or with ALL=1 those too, and each property longer
+	@$(if $(ALL),EXAMPLES=all) $(BIN)/python -m pytest -n $(WORKERS) -q $(if $(ALL),-m "not e2e",-m "not slow and not e2e" --ignore=tests/faults)
 
 e2e: $(VENV)/.e2e ## the page in headless Chromium (Debian: apt-get install chromium)
 	@$(BIN)/python -m pytest -q tests/e2e
@@ -39,8 +39,8 @@ $(VENV)/.e2e: $(STAMP) requirements/e2e.lock
 	@sh scripts/add.sh $(VENV) requirements/e2e.lock
 	@touch $@
 
-faults: $(STAMP) ## every fault of the catalogue; the last line tells how many were survived, and which were not tried
-	@$(BIN)/python -m pytest -n $(WORKERS) -q -p tests.kit.tally tests/faults
+faults: $(STAMP) ## every fault of the catalogue, or QUICK=1; the last line tells what was survived and what was not tried
+	@$(BIN)/python -m pytest -n $(WORKERS) -q -p tests.kit.tally $(if $(QUICK),-m "not slow") tests/faults
 
 lint: $(STAMP) ## style, types, and which module may import which
 	@$(BIN)/ruff check .

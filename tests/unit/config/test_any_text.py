@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from ollama_keeper.config import load
 from ollama_keeper.config.schema import Log, ModelEntry, Options, ServerEntry, Settings
 from ollama_keeper.config.show import show
 from ollama_keeper.errors import ConfigError
+from tests.kit.examples import examples
 
 KEYS = sorted({key for table in (Settings, ModelEntry, ServerEntry, Options, Log) for key in table.model_fields})
 WORDS = [
@@ -39,7 +40,7 @@ TREES = st.recursive(
     max_leaves=12,
 )
 DOCUMENTS = st.dictionaries(st.one_of(st.sampled_from(KEYS), st.text(max_size=4)), TREES, max_size=6)
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+TRIED = examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def outcome(path: Path, environ: dict[str, str] | None = None, **more: object) -> None:
@@ -58,7 +59,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("any") / "keeper.yaml"
 
 
-@QUICK
+@TRIED
 @given(st.binary(max_size=200))
 @example(b"\xef\xbb\xbf")
 @example(b"models: [a]\n\x00")
@@ -68,14 +69,14 @@ def test_any_bytes(path: Path, data: bytes) -> None:
     outcome(path)
 
 
-@QUICK
+@TRIED
 @given(st.text(alphabet="models: [a]\n-{},&*!|>'\"#%@`?\t\\~<0", max_size=60))
 def test_any_text_that_looks_like_yaml(path: Path, text: str) -> None:
     path.write_bytes(text.encode())
     outcome(path)
 
 
-@QUICK
+@TRIED
 @given(DOCUMENTS)
 @example({"models": [{"name": "a", "servers": [[]]}], "servers": [{"url": {}}, 3, {"name": []}]})
 @example({"models": {"a": 1}, "log": [], "options": {"num_gpu": []}, "headers": {"a": {}}})
@@ -84,14 +85,14 @@ def test_any_tree(path: Path, tree: object) -> None:
     outcome(path)
 
 
-@QUICK
+@TRIED
 @given(st.dictionaries(st.sampled_from(KEYS), SCALARS.map(str), max_size=4), st.lists(st.text(max_size=6), max_size=2))
 def test_any_variables_and_arguments(path: Path, variables: dict[str, str], models: list[str]) -> None:
     path.write_text("models: [a]\n", encoding="utf-8")
     outcome(path, {f"OLLAMA_KEEPER_{key.upper()}": text for key, text in variables.items()}, models=models)
 
 
-@QUICK
+@TRIED
 @given(
     st.dictionaries(
         st.sampled_from(["ollama", "keep_alive", "interval", "context_length", "log.level"]), st.text(max_size=8)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ollama_keeper.core.alert_rules import FOR_S, Rules
@@ -21,6 +21,7 @@ from ollama_keeper.core.facts import Configured, Paused
 from ollama_keeper.core.memory import Breaker, Full
 from ollama_keeper.core.policy import ranked
 from ollama_keeper.core.reasons import Alert, Failure, ServerState
+from tests.kit.examples import examples
 from tests.kit.story import Story, instant, listed, wanted
 from tests.kit.watching import EVERY_S, Watch
 
@@ -312,7 +313,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(MOVES)
 def test_no_alert_fires_twice_without_an_end_between(moves: list[tuple[str, int]]) -> None:
     story, watch = kept(), Watch()

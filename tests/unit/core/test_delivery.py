@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ollama_keeper.core.alert_notes import documents, recalled
@@ -25,6 +25,7 @@ from ollama_keeper.core.delivery import (
     trimmed,
 )
 from ollama_keeper.core.reasons import Alert, Undelivered
+from tests.kit.examples import examples
 from tests.kit.story import instant
 
 DOWN = Refused(Undelivered.UNREACHABLE)
@@ -259,7 +260,7 @@ def play(post: Post, act: str, model: str, seconds: int) -> None:
     post.until(post.seconds + seconds)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(ACTS)
 def test_no_alert_is_told_twice_without_its_end_between(acts: list[tuple[str, str, int]]) -> None:
     post = Post()
@@ -277,7 +278,7 @@ def gave_up(acts: list[tuple[str, str, int]]) -> bool:
     return any(act == "gone" for act, *_ in acts)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(ACTS)
 def test_nothing_is_lost_that_a_working_sink_could_be_told(acts: list[tuple[str, str, int]]) -> None:
     post = Post()

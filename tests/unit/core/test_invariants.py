@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ollama_keeper.core.decide import Act, decide
@@ -33,6 +33,7 @@ from ollama_keeper.core.release import owed
 from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.states import state_of
 from ollama_keeper.core.turn import next_load
+from tests.kit.examples import examples
 from tests.kit.story import NOON, PIN_S, Story, digest_of, listed, wanted
 
 NAMES = ("a", "b", "guest", "other")
@@ -145,13 +146,13 @@ def check_total(story: Story) -> None:
         assert state is not State.READY or not owed(model, memory, now)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(steps)
 def test_for_all_stories_nothing_is_sent_that_may_not_be_sent(walked: list[tuple[float, Fact | str]]) -> None:
     walk(begun(), walked)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(steps, st.floats(1, 100))
 def test_for_all_stories_silence_never_tells_of_a_loss(walked: list[tuple[float, Fact | str]], after: float) -> None:
     story = begun()

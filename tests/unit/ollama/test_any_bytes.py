@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from ollama_keeper.core.address import Address
@@ -16,6 +16,7 @@ from ollama_keeper.ollama import wire
 from ollama_keeper.ollama.classify import load_failure, look_failure, said_failure, show_failure
 from ollama_keeper.ollama.client import OllamaClient
 from ollama_keeper.ollama.headers import LONGEST_WAIT_S, clock_skew_s, redirect_host, retry_after_s
+from tests.kit.examples import examples
 from tests.kit.recorded import all_names, recorded
 from tests.kit.virtual import NOON, LoopClock
 from tests.unit.ollama.asking import ASKED, URL, Raw
@@ -96,7 +97,7 @@ def check(came: Any) -> None:
 @example(asked="load", status=200, head={}, body=b'{"error":"\\ud800"}')
 @example(asked="probe", status=200, head={}, body=b'{"done":true,"total_duration":1' + b"0" * 400 + b"}")
 @example(asked="look", status=200, head={"content-encoding": "gzip"}, body=b"\x1f\x8b")
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_any_answer_is_a_fact_or_an_error(asked: str, status: int, head: dict[str, str], body: bytes) -> None:
     client = OllamaClient(Address("gpu", URL), transport=Fixed(status, head, body), clock=LoopClock())
     check(asyncio.run(outcome(asked, client)))
@@ -108,7 +109,7 @@ def test_any_answer_is_a_fact_or_an_error(asked: str, status: int, head: dict[st
 @example(asked="look", sent=b"HTTP/1.1 304 Not Modified\r\n\r\n", proper=False)
 @example(asked="look", sent=b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n", proper=False)
 @example(asked="load", sent=b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n{}", proper=False)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(60, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_on_a_socket_are_a_fact_or_an_error(asked: str, sent: bytes, proper: bool) -> None:
     async def answer(peer: Any, _: Any) -> None:
         await peer.question()
