@@ -10,7 +10,8 @@ from ollama_keeper.core.decide import Act, Why, decide
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.ownership import Claim, claim, lease_left_s
+from ollama_keeper.core.numbers import IDLE_TEST_EVERY_S
+from ollama_keeper.core.ownership import Claim, claim, lease_left_s, unused_in_s
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.pulls import pulling, retry_at, to_be_pulled
 from ollama_keeper.core.reasons import ServerState, State
@@ -69,8 +70,8 @@ def outlook(model: ModelMemory, memory: ServerMemory, now: Instant, *, state: St
         return _pull(model, memory, now)
     if wants_load(model, memory):
         return _warm(model, memory, now)
-    if decision.why is Why.BEHIND_LOAD and claim(model, memory, now) is not Claim.OURS:
-        return None
+    if decision.why in {Why.HANDS_OFF, Why.BUSY, Why.BEHIND_LOAD} and claim(model, memory, now) is not Claim.OURS:
+        return _repin(decision.why, model, memory, now)
     return _ping(model, memory, now) if decision.why in {Why.NOT_DUE, Why.BEHIND_LOAD} else None
 
 
@@ -105,6 +106,14 @@ def _warm(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None
     if len(known) < len(ends):
         return None
     return Next(Step.WARM, max(*known, now.mono) - now.mono if known else None)
+
+
+def _repin(why: Why, model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:
+    """Taking over a client's load, or setting its time again, once nobody uses it; none where it is left alone."""
+    if why is Why.BUSY and model.idle_tested is not None:
+        return Next(Step.REPIN, max(IDLE_TEST_EVERY_S - now.since(model.idle_tested), 0.0))
+    unused_s = unused_in_s(model, memory, now) if why is Why.HANDS_OFF else None
+    return None if unused_s is None else Next(Step.REPIN, unused_s)
 
 
 def _ping(model: ModelMemory, memory: ServerMemory, now: Instant) -> Next | None:

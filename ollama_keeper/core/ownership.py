@@ -54,6 +54,18 @@ def lease_left_s(model: ModelMemory, memory: ServerMemory, now: Instant) -> floa
     return memory.remaining_s(listed, now)
 
 
+def unused_in_s(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | None:
+    """Seconds until a client's lease counts as one that nobody uses, if nobody does; None where it is not taken over."""
+    present = model.present
+    if present is None or claim(model, memory, now) is not Claim.CLIENT or _left_to_expire(model):
+        return None
+    remaining = memory.remaining_s(present.listed, now)
+    if pinned(remaining):
+        return None
+    unmoved_s = CLIENT_LEASE_UNMOVED_S - now.since(present.moved)
+    return max(min(unmoved_s, remaining - 2 * model.policy.interval_s), 0.0)
+
+
 def found_idle(model: ModelMemory, now: Instant) -> bool:
     """Whether the idle test has just found nobody using the model; the ping of that test moved the expiry itself."""
     return model.idle and model.idle_tested is not None and now.since(model.idle_tested) <= IDLE_FOR_S

@@ -164,6 +164,24 @@ def test_a_model_is_as_it_is_since_what_showed_it(story: Story, seconds: float) 
             600.0,
             id="paused-and-absent",
         ),
+        pytest.param(
+            Story((wanted("a"),)).begins(listed("a", 300)).at(15).looks(listed("a", 300)),
+            Step.REPIN,
+            45.0,
+            id="a-clients-lease-once-nobody-uses-it-for-a-minute",
+        ),
+        pytest.param(
+            Story((wanted("a"),)).begins(listed("a", 60)).at(15).looks(listed("a", 60)),
+            Step.REPIN,
+            15.0,
+            id="or-before-it-ends",
+        ),
+        pytest.param(
+            kept().at(34).looks(listed("a", 334)).finds_idle("a", idle=False).at(44),
+            Step.REPIN,
+            50.0,
+            id="a-shortened-one-that-was-busy-is-tested-again",
+        ),
     ],
 )
 def test_what_comes_next_is_shown_with_its_time(story: Story, step: Step, in_s: float | None) -> None:
