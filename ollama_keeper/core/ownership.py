@@ -55,7 +55,7 @@ def lease_left_s(model: ModelMemory, memory: ServerMemory, now: Instant) -> floa
 
 
 def unused_in_s(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | None:
-    """Seconds until a client's lease counts as one that nobody uses, if nobody does; None where it is not taken over."""
+    """Seconds until a client's lease counts as one that nobody uses, if nobody does; None where it is never ours."""
     present = model.present
     if present is None or claim(model, memory, now) is not Claim.CLIENT or _left_to_expire(model):
         return None
