@@ -46,6 +46,14 @@ def logging_as_it_was() -> Iterator[None]:
     root.setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def loggers_of_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every server that another test began has set these, for the whole process."""
+    for name in ("uvicorn.error", "uvicorn.access"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+
+
 @pytest.fixture
 def logged(tmp_path: Path) -> Callable[..., list[str]]:
     """The lines of a log to a file, which is told what `tell` tells."""
