@@ -85,7 +85,10 @@ class Counted:
     def states(self, memory: ServerMemory, now: Instant) -> tuple[Told, ...]:
         """The states of the models of a server: as last seen, at most a beat ago, if nothing was learnt since."""
         known, states = self._states.get(memory.server, (None, ()))
-        return states if known is memory else states_of(memory, now)
+        if known is not memory:
+            states = states_of(memory, now)
+            self._states[memory.server] = (memory, states)
+        return states
 
     def of_model(self, server: str, model: str) -> OfModel:
         """What was counted of one model."""

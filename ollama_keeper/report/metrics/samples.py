@@ -22,10 +22,14 @@ class Samples:
     def __init__(self) -> None:
         self._lines: dict[str, list[str]] = {family.name: [] for family in FAMILIES}
         self._sums: dict[str, dict[Labels, float]] = {}
+        self._texts: dict[float, str] = {}
 
     def add(self, name: str, labels: Labels, value: float) -> None:
         """One series."""
-        self._lines[name].append(_line(name, labels, value))
+        text = self._texts.get(value)  # most of a fleet has been kept for the same time
+        if text is None:
+            text = self._texts[value] = f" {float(value)}\n"
+        self._lines[name].append(PREFIX + name + labels.text + text)
 
     def again(self, labels: Labels, key: object, tell: Callable[..., Iterable[Series]], *of: object) -> None:
         """The series of these labels that `tell(*of)` gives, which are the same as the last time if `key` is."""
