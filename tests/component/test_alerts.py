@@ -56,7 +56,7 @@ async def test_one_message_for_a_server_with_many_models_and_one_when_it_is_back
         await asyncio.sleep(600)
     assert hook.told == [f"firing server_down {HOST}", f"resolved server_down {HOST}"]
     assert len(hook.service.taken) == 2
-    assert "it lasted 30m" in hook.service.taken[1].text
+    assert "the trouble lasted 30m" in hook.service.taken[1].text
 
 
 async def test_new_rules_and_a_new_sink_hold_from_a_reload_on(sim: Simulator, tmp_path: Path) -> None:

@@ -302,7 +302,7 @@ ADVICE: Mapping[Alert, str] = {
 
 
 def _over(incident: Incident) -> str:
-    lasted = f"持续 {span(lasted_s(incident, incident.since))}"
+    lasted = f"故障持续 {span(lasted_s(incident, incident.since))}"
     how = HOW.get(incident.how) or ENDED[incident.alert]
     return f"{_who(incident) or 'ollama-keeper'} {how}，{lasted}"
 

@@ -1,7 +1,9 @@
 """`compose`: items into a letter of one language; what is alike is told once, with a list of names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from string import Template
 
 from ollama_keeper.core.alerting import Incident
@@ -25,7 +27,8 @@ def compose(items: Sequence[Item], at: datetime, language: str, template: str | 
     words = LANGUAGES[language]
     ordered = tuple(sorted(items, key=lambda item: item.kind is Kind.RESOLVED))
     parts = tuple(_part(group, at, language) for group in _groups(ordered))
-    letter = Letter(f"{MARK}: {_title(ordered, words)}", parts, ordered, at, more=words.more)
+    alone = partial(_alone, at=at, language=language)
+    letter = Letter(f"{MARK}: {_title(ordered, words)}", parts, ordered, at, more=words.more, alone=alone)
     return letter if template is None else _templated(letter, template, words)
 
 
@@ -34,6 +37,11 @@ def trial(at: datetime, language: str, template: str | None = None) -> Letter:
     words = LANGUAGES[language]
     letter = Letter(f"{MARK}: {words.test[0]}", (words.test[1], clock(at)), (), at)
     return letter if template is None else _templated(letter, template, words)
+
+
+def _alone(item: Item, *, at: datetime, language: str) -> tuple[str, str]:
+    """Title and text of one incident, for receivers that take a message apart."""
+    return _title([item], LANGUAGES[language]), _part([item], at, language)
 
 
 def _title(items: Sequence[Item], words: Language) -> str:
@@ -93,7 +101,7 @@ def _rest(incident: Incident, oldest: Incident, at: datetime, language: str) -> 
 def _templated(letter: Letter, template: str, words: Language) -> Letter:
     """The operator's text; a `Template` reaches no attribute and calls nothing."""
     text = Template(template).safe_substitute(fields_of(letter, words))
-    return Letter(letter.title, letter.parts, letter.items, letter.at, letter.more, text)
+    return replace(letter, templated=text)
 
 
 def fields_of(letter: Letter, words: Language) -> dict[str, str]:

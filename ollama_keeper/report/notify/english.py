@@ -237,7 +237,7 @@ ADVICE: Mapping[Alert, str] = {
 
 
 def _over(incident: Incident) -> str:
-    lasted = f"it lasted {show_duration(lasted_s(incident, incident.since))}"
+    lasted = f"the trouble lasted {show_duration(lasted_s(incident, incident.since))}"
     reason = HOW.get(incident.how)
     if reason is not None:
         return f"{_topic(incident)}: {reason}; {lasted}"

@@ -1,6 +1,6 @@
 """A letter: what one message says, in one language, before a service gives it its own form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,7 @@ class Letter:
         items: what it is about.
         at: when it was written.
         more: makes the note that says how many parts were left out.
+        alone: what a message about one of the items alone would say, as title and text.
         templated: the operator's own text, in place of the parts; None without a template.
     """
 
@@ -28,6 +29,7 @@ class Letter:
     items: tuple[Item, ...]
     at: datetime
     more: str = "… {count}"
+    alone: Callable[[Item], tuple[str, str]] = lambda _: ("", "")
     templated: str | None = None
 
     @property

@@ -53,7 +53,7 @@ def _document(letter: Letter) -> dict[str, Any]:
         "commonLabels": common,
         "commonAnnotations": {"summary": letter.title, "description": letter.body(64 * 1024)},
         "externalURL": "",
-        "alerts": [_alert(item) for item in shown] or [_trial(letter)],
+        "alerts": [_alert(item, letter) for item in shown] or [_trial(letter)],
     }
 
 
@@ -68,12 +68,17 @@ def _labels(item: Item) -> dict[str, str]:
     return {key: value for key, value in told.items() if value}
 
 
-def _alert(item: Item) -> dict[str, Any]:
-    incident = item.incident
+def _alert(item: Item, letter: Letter) -> dict[str, Any]:
+    """One alert; with `summary` and `description` of its own, which is where most receivers look for words."""
+    incident, (title, text) = item.incident, letter.alone(item)
     return {
         "status": "resolved" if item.kind is Kind.RESOLVED else "firing",
         "labels": _labels(item),
-        "annotations": {name: str(value) for name, value in incident.details},
+        "annotations": {
+            **{name: str(value) for name, value in incident.details},
+            "summary": title,
+            "description": text,
+        },
         "startsAt": _stamp(incident.since),
         "endsAt": _stamp(incident.ended) if incident.ended else NEVER,
         "generatorURL": "",

@@ -116,9 +116,9 @@ def test_what_is_alike_is_told_once_with_its_names() -> None:
 
 
 def test_an_end_is_told_with_how_long_it_lasted_and_why_it_ended() -> None:
-    assert "qwen3:8b on gpu: resident again; it lasted 12m" in text(item(Kind.RESOLVED))
+    assert "qwen3:8b on gpu: resident again; the trouble lasted 12m" in text(item(Kind.RESOLVED))
     assert "no longer wanted" in text(item(Kind.RESOLVED, how="not_wanted"))
-    assert "gpu 上的 qwen3:8b 已恢复驻留，持续 12 分钟" in text(item(Kind.RESOLVED), language="zh")
+    assert "gpu 上的 qwen3:8b 已恢复驻留，故障持续 12 分钟" in text(item(Kind.RESOLVED), language="zh")
 
 
 def test_a_message_of_many_leads_with_what_fires() -> None:

@@ -42,6 +42,15 @@ async def test_a_letter_is_taken(kind: str, language: str, tmp_path: Path) -> No
     assert "qwen3:8b" in service.taken[0].text
 
 
+async def test_each_alert_of_a_webhook_has_words_of_its_own(tmp_path: Path) -> None:
+    service = made("webhook")
+    await deliver(service, "webhook", tmp_path)
+    lost, over = (alert["annotations"] for alert in service.taken[0].document["alerts"])
+    assert lost["summary"] == "qwen3:8b on gpu is not resident"
+    assert "What you can do: " in lost["description"]
+    assert over["summary"].startswith("gpu: answers again; the trouble lasted ")
+
+
 @pytest.mark.parametrize("kind", SIGNED)
 async def test_a_signature_is_as_the_service_makes_it(kind: str, tmp_path: Path) -> None:
     service = made(kind, secret=SECRET)
