@@ -24,8 +24,11 @@ from ollama_keeper.report.notify.compose import trial
 from ollama_keeper.report.notify.dispatch import Dispatch
 from ollama_keeper.report.notify.postman import Postman
 
+ROBOTS = frozenset({"feishu", "lark", "wecom", "dingtalk"})
+"""Services that say no inside a 200, mostly for want of a keyword; of others it is a page, as a login answers."""
+
 HINTS = {
-    Undelivered.CLIENT_ERROR: "see the URL in its url_file, and that the robot is still in the group",
+    Undelivered.CLIENT_ERROR: "see the URL in its url_file, and that the robot or channel behind it still exists",
     Undelivered.AUTH: "see the key in its secret_file, the clock of this machine, and the addresses that are let in",
     Undelivered.RATE_LIMITED: "wait a few minutes",
     Undelivered.SERVER_ERROR: "try again later",
@@ -71,5 +74,6 @@ def _told(sink: SinkSettings, outcome: Outcome) -> bool:
         click.echo(f"{sink.name} ({sink.type}): delivered: {outcome.detail}")
         return True
     click.echo(f"{sink.name} ({sink.type}): not delivered: {outcome.reason.value}: {outcome.detail}")
-    click.echo(f"Try: {HINTS[outcome.reason]}", err=True)
+    robot = sink.type in ROBOTS or outcome.reason is not Undelivered.REJECTED
+    click.echo(f"Try: {HINTS[outcome.reason if robot else Undelivered.CLIENT_ERROR]}", err=True)
     return False

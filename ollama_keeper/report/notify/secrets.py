@@ -1,5 +1,6 @@
 """What a sink keeps secret: its URL and its key, read from files of one line each, and kept out of what is told."""
 
+import re
 from base64 import b64encode
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -12,6 +13,9 @@ HIDDEN = "[hidden]"
 LARGEST = 16 * 1024
 SHORTEST_SECRET = 5
 SHORT = 220
+_WORD = re.compile(
+    r"[a-z-]{1,15}"
+)  # `webhook` or `robot` in the middle of a path: no key, and needed to read a refusal
 SCHEMES = ("http", "https")
 
 
@@ -88,7 +92,9 @@ def told(text: str, target: Target) -> str:
 
 def _secrets(target: Target) -> set[str]:
     parts = urlsplit(target.url) if "//" in target.url else urlsplit("")
-    pieces = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query)), parts.username, parts.password]
+    *places, last = parts.path.split("/")
+    keys = [place for place in places if not _WORD.fullmatch(place)]
+    pieces = [*keys, last, *(value for _, value in parse_qsl(parts.query)), parts.username, parts.password]
     whole = [target.url, target.secret, parts.path, parts.query, basic(parts)]
     written = {piece for piece in (*pieces, *whole) if piece}
     return {piece for piece in written | set(map(unquote, written)) if len(piece) >= SHORTEST_SECRET}

@@ -177,6 +177,13 @@ async def test_an_answer_that_shows_the_url_is_told_without_it(kind: str, tmp_pa
         assert SECRET not in repr(outcome)
 
 
+async def test_words_of_a_path_are_no_secrets(tmp_path: Path) -> None:
+    said_no = said(93000, f"invalid webhook url {TOKEN}")
+    outcome = await deliver(Service(made("wecom").check, always=said_no), "wecom", tmp_path)
+    assert isinstance(outcome, Refused)
+    assert outcome.detail == "errcode 93000: invalid webhook url [hidden]"
+
+
 @pytest.mark.parametrize("before", [150, 185, 200, 210, 500])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_url_at_the_end_of_what_is_told_is_not_told_in_part(kind: str, before: int, tmp_path: Path) -> None:
