@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from datetime import datetime
+from io import IOBase
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ class Sound(Life):
         for one in self.held:
             if isinstance(one, asyncio.Task):
                 one.cancel()
+            elif isinstance(one, IOBase):
+                one.close()
 
 
 class LeaksTasks(Sound):
