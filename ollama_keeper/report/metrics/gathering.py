@@ -161,12 +161,18 @@ def of_models(memory: ServerMemory, counted: Counted, now: Instant, place: Apart
         name, breaker = model.policy.model, model.breaker
         labels, own = place.labels(server, name), counted.models.get((server, name), NOTHING)
         listed = model.listed if resident(model) and state is not State.UNKNOWN else None
-        again(labels, (state, listed and (listed.size, listed.size_vram)), _now, labels, state, listed)
+        holds = int(breaker is not None and breaker.holds(now)) if breaker or own.tripped else None
+        sizes = (listed.size, listed.size_vram) if listed else None
+        key = (state, sizes, own, own.times, own.repins, holds)
+        again(labels, key, _of_model, labels, state, listed, own, holds)
         add("model_wanted_seconds_total", labels, own.wanted_s)
         add("model_warm_seconds_total", labels, own.warm_s)
-        if own.by or own.repins or own.tripped or breaker:
-            holds = int(breaker is not None and breaker.holds(now)) if breaker or own.tripped else None
-            again(labels, (own.by.total(), own.repins, holds), _happened, labels, own, holds)
+
+
+def _of_model(labels: Labels, state: State, listed: Listed | None, own: OfModel, holds: int | None) -> Iterator[Series]:
+    """What is mostly the same from one page to the next: what a model is now, and what has happened to it."""
+    yield from _now(labels, state, listed)
+    yield from _happened(labels, own, holds)
 
 
 def _now(labels: Labels, state: State, listed: Listed | None) -> tuple[Series, ...]:
