@@ -3,6 +3,7 @@
 httpx connects anew without a word, so the socket of the last exchange is looked at before the next one.
 """
 
+from math import inf
 from typing import Any, Protocol
 
 SLACK_S = 1.0  # looks are not evenly spaced
@@ -18,8 +19,8 @@ class Stream(Protocol):
 class KeptConnection:
     """What became of the connection of the last question. Instants are seconds of a monotonic clock.
 
-    A proxy closes what is idle for a while, and Ollama never does (OLLAMA.md 10). So a closed connection is a sign only
-    where one has been left idle for as long before and was open.
+    A proxy closes what is idle for a while, and Ollama never does (OLLAMA.md 10). So a closed connection is a sign, but
+    where one was closed after so short an idle before, and none has been left open for as long since.
 
     Attributes:
         closed: the server closed a connection, since this was last set to False.
@@ -30,6 +31,7 @@ class KeptConnection:
         self._stream: Stream | None = None
         self._since = 0.0
         self._outlived_s = 0.0
+        self._cut_s = inf
 
     def begin(self, now: float) -> None:
         """A question is about to be sent."""
@@ -38,9 +40,12 @@ class KeptConnection:
             return
         idle_s = now - self._since
         if stream.get_extra_info("is_readable"):  # nothing is asked, so it can only be the end
-            self.closed = self.closed or idle_s <= self._outlived_s + SLACK_S
-        else:
-            self._outlived_s = max(self._outlived_s, idle_s)
+            self.closed |= idle_s <= self._outlived_s + SLACK_S or idle_s < self._cut_s - SLACK_S
+            self._cut_s = min(self._cut_s, idle_s)
+            return
+        self._outlived_s = max(self._outlived_s, idle_s)
+        if idle_s > self._cut_s:
+            self._cut_s = inf
 
     def end(self, stream: Stream | None, now: float) -> None:
         """A question was answered over `stream`, which stays open."""

@@ -12,7 +12,7 @@ import pytest
 from ollama_keeper.config.urls import server_url
 from ollama_keeper.simulator import Simulator
 from ollama_keeper.simulator.serve import serving
-from tests.faults.scenes import BACK_OFF_S, DOWN_S, INTERVAL_S, QWEN, looks, now, since, warms
+from tests.faults.scenes import BACK_OFF_S, DOWN_S, INTERVAL_S, LLAMA, QWEN, looks, now, since, warms
 from tests.kit.checks import gaps, ours
 from tests.kit.keeper import until
 from tests.kit.ordeal import facing
@@ -133,6 +133,21 @@ async def test_fault_A8_a_connection_closed_as_the_question_comes(sim: Simulator
         assert max(gaps(looks(sim, began))) <= INTERVAL_S + 1
     assert warms(sim, began) == []
     assert [one.path for one in since(began, ours(sim.history)) if one.method == "POST"] == []
+
+
+async def test_fault_A8_a_restart_within_the_first_interval_of_all(sim: Simulator) -> None:
+    """No connection was left idle for so long before: nothing failed, and the closed one is the only sign."""
+    async with (
+        serving(sim) as url,
+        facing({at(url): sim}, QWEN, LLAMA, sockets=True, settled=False) as keeper,
+    ):
+        await until(lambda: all(keeper.state(model) == "ready" for model in (QWEN, LLAMA)))
+        await asyncio.sleep(8)
+        began = now()
+        sim.restart(down_s=0.5)
+        await until(lambda: keeper.all("model.lost"), limit_s=INTERVAL_S + 2)
+        await until(lambda: warms(sim, began), limit_s=2)
+    assert {one.cause for one in keeper.all("model.lost")} == {"server_restarted"}
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from tests.kit.transport import SimTransport
 
 HEAL_S = 60.0
 QUIET_S = 150.0  # kept connections are closed after an idle minute
-STEADY_S = 40.0  # a closed connection is news only where one was left idle for an interval before
+STEADY_S = 40.0  # longer than two intervals: what a start leaves behind is over
 READY = "ready"
 
 
