@@ -6,6 +6,7 @@ dated anew when the clock was stepped; its defaults that drop late runs are swit
 """
 
 import contextvars
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,8 @@ from ollama_keeper.core.spread import phase
 
 Check = Callable[[], None]
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+OURS = "ollama_keeper"
+"""Our scheduler and its executor among others of the same program, in the names of their loggers."""
 
 
 class Grid(BaseTrigger):
@@ -47,7 +50,10 @@ class Schedule:
     def __init__(self, clock: Clock) -> None:
         self.timing = Timing()
         self._clock = clock
-        self._scheduler = AsyncIOScheduler(timezone=UTC, executors={"default": DebugExecutor()})
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, executors={OURS: DebugExecutor()}, logger=_quiet(f"apscheduler.scheduler.{OURS}")
+        )
+        _quiet(f"apscheduler.executors.{OURS}")
         self._dated = 0  # how often all jobs were dated anew
         self._jobs: dict[tuple[str, str], float] = {}  # with the interval
 
@@ -63,6 +69,7 @@ class Schedule:
             self._scheduler.add_job,
             self._timed(check, grid),
             trigger=grid,
+            executor=OURS,
             id=_id(server, model),
             replace_existing=True,
             misfire_grace_time=None,
@@ -99,6 +106,14 @@ class Schedule:
             check()
 
         return run
+
+
+def _quiet(name: str) -> logging.Logger:
+    """A logger of APScheduler's that tells no line for every check, whatever the program around us logs."""
+    logger = logging.getLogger(name)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
+    return logger
 
 
 def _id(server: str, model: str) -> str:

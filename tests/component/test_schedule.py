@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ollama_keeper.schedule import Schedule
+from ollama_keeper.schedule import OURS, Schedule
 from tests.kit.virtual import LoopClock
 
 
@@ -24,7 +24,7 @@ async def test_a_model_that_is_added_anew_again_and_again_leaves_nothing_behind(
         schedule.remove("box", "qwen3:8b")
     scheduler: Any = schedule._scheduler
     assert len(runs) == 100
-    assert len(scheduler._executors["default"]._instances) == 1
+    assert len(scheduler._executors[OURS]._instances) == 1
     schedule.stop()
 
 
