@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from datetime import tzinfo
+from logging import Logger
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.triggers.base import BaseTrigger
 
 class AsyncIOScheduler:
-    def __init__(self, *, timezone: tzinfo, executors: dict[str, DebugExecutor]) -> None: ...
+    def __init__(self, *, timezone: tzinfo, executors: dict[str, DebugExecutor], logger: Logger) -> None: ...
     def start(self, paused: bool = ...) -> None: ...
     def shutdown(self, wait: bool = ...) -> None: ...
     def add_job(
@@ -13,6 +14,7 @@ class AsyncIOScheduler:
         func: Callable[[], object],
         trigger: BaseTrigger,
         *,
+        executor: str,
         id: str,
         misfire_grace_time: int | None,
         coalesce: bool,
