@@ -5,7 +5,7 @@ at the same places as one with a file that does not name them.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,19 +81,23 @@ def about(answer: Answer, config: Config) -> Answer | None:
     return replace(answer, status=replace(status, servers=servers, models=models))
 
 
-def kept_by_daemon(path: Path | None, flags: Mapping[str, object]) -> tuple[str, ...]:
-    """What a daemon keeps of the servers of a configuration that names no model: one that was started without a file.
+def with_kept(path: Path | None, models: Sequence[str], flags: Mapping[str, object]) -> Config:
+    """The configuration of this call; where it names no model, with those that a daemon keeps on its servers.
+
+    Such a daemon was started without a file.
 
     Raises:
-        Unusable: the configuration holds mistakes.
+        Unusable: the configuration holds mistakes, or no model is named by anybody.
     """
+    if models:
+        return configuration(path, models, flags)
     config = configuration(path, (), flags, models_required=False)
     if any(server.policies for server in config.servers):
-        return ()
+        return config
     answer = asked(config)
     found = about(answer, config) if answer else None
     kept = [row.model for row in found.status.models if row.state != GUEST] if found else []
-    return tuple(dict.fromkeys(kept))
+    return configuration(path, tuple(dict.fromkeys(kept)), flags)
 
 
 def means(name: str, model: str) -> bool:

@@ -5,19 +5,20 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 import click
 
-from ollama_keeper.commands.asked import kept_by_daemon
+from ollama_keeper.commands.asked import with_kept
 from ollama_keeper.commands.check_past import of_history, of_state
 from ollama_keeper.commands.guess import near
 from ollama_keeper.commands.once import watching
 from ollama_keeper.commands.past import state_seen
-from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, client, complain, configuration
+from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable, client, complain
 from ollama_keeper.config import Config
 from ollama_keeper.config import Server as ServerConfig
 from ollama_keeper.core.checkup import checkup
@@ -35,6 +36,7 @@ VERSION = 1
 
 EXIT_ERRORS = EXIT_NOBODY
 ANSWER_WITHIN_S = 20.0  # longer than one look may take; servers that answer are done in a second
+MISSING = "missing"
 MARKS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.NOTE: "·"}
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -43,7 +45,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def check(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, as_json: bool) -> int:
     """Tells what is wrong; see `ollama-keeper check --help`."""
     try:
-        config = configuration(path, models or kept_by_daemon(path, flags), flags)
+        config = with_kept(path, models, flags)
         _read_token(config)
         found = asyncio.run(_found(config))
     except Unusable as unusable:
@@ -79,7 +81,8 @@ async def _found(config: Config) -> list[Finding]:
         found += of_history(config, watch.clock.now().wall.astimezone())
     for each in config.servers:
         found += _of_address(each, os.environ)
-    return [await _meant(finding, config) for finding in found]
+    pulled = await _pulled(config, {one.server for one in found if one.code == MISSING})
+    return [_meant(one, pulled.get(one.server, ())) for one in found]
 
 
 def _hinted(finding: Finding, failure: Failure | None) -> Finding:
@@ -88,19 +91,22 @@ def _hinted(finding: Finding, failure: Failure | None) -> Finding:
     return replace(finding, do=hint) if hint else finding
 
 
-async def _meant(finding: Finding, config: Config) -> Finding:
+async def _pulled(config: Config, servers: Container[str | None]) -> dict[str | None, list[str]]:
+    """What is pulled on some of the servers, as far as they say so."""
+    pulled: dict[str | None, list[str]] = {}
+    for server in config.servers:
+        if server.address.name in servers:
+            with suppress(OllamaError):
+                async with aclosing(client(server)) as asked:
+                    pulled[server.address.name] = [str(entry.name) for entry in (await asked.tags()).models]
+    return pulled
+
+
+def _meant(finding: Finding, pulled: Sequence[str]) -> Finding:
     """What is probably meant by a model that is not pulled."""
-    server = next((one for one in config.servers if one.address.name == finding.server), None)
-    if finding.code != "missing" or finding.model is None or server is None:
+    if finding.code != MISSING or finding.model is None:
         return finding
-    asked = client(server)
-    try:
-        names = [str(entry.name) for entry in (await asked.tags()).models]
-    except OllamaError:
-        return finding
-    finally:
-        await asked.aclose()
-    alike = near(finding.model, names)
+    alike = near(finding.model, pulled)
     return replace(finding, do=f"did you mean {' or '.join(alike)}? else {finding.do}") if alike else finding
 
 

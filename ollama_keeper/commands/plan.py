@@ -7,17 +7,11 @@ from pathlib import Path
 
 import click
 
-from ollama_keeper.commands.asked import kept_by_daemon
+from ollama_keeper.commands.asked import with_kept
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.past import state_seen
 from ollama_keeper.commands.plan_text import document, text
-from ollama_keeper.commands.start import (
-    EXIT_NOBODY,
-    EXIT_OK,
-    EXIT_SOME_NOT,
-    Unusable,
-    configuration,
-)
+from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable
 from ollama_keeper.config import Config
 from ollama_keeper.core.plan import Do, Plan
 from ollama_keeper.core.plan import plan as planned
@@ -30,7 +24,7 @@ ANSWER_WITHIN_S = 30.0  # for all questions: what is listed, what is stored, and
 def plan(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, as_json: bool) -> int:
     """Shows what would be done; see `ollama-keeper plan --help`."""
     try:
-        return asyncio.run(_plan(configuration(path, models or kept_by_daemon(path, flags), flags), as_json=as_json))
+        return asyncio.run(_plan(with_kept(path, models, flags), as_json=as_json))
     except Unusable as unusable:
         return unusable.code
 
