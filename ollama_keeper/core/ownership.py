@@ -57,10 +57,10 @@ def lease_left_s(model: ModelMemory, memory: ServerMemory, now: Instant) -> floa
 def unused_in_s(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | None:
     """Seconds until a client's lease counts as one that nobody uses, if nobody does; None where it is never ours."""
     present = model.present
-    if present is None or claim(model, memory, now) is not Claim.CLIENT or _left_to_expire(model):
+    if present is None or claim(model, memory, now) is not Claim.CLIENT:
         return None
     remaining = memory.remaining_s(present.listed, now)
-    if pinned(remaining):
+    if _stays_theirs(model, remaining):
         return None
     unmoved_s = CLIENT_LEASE_UNMOVED_S - now.since(present.moved)
     return max(min(unmoved_s, remaining - 2 * model.policy.interval_s), 0.0)
@@ -111,11 +111,12 @@ def _beyond_s(listed: Listed, record: LoadRecord) -> float:
 
 def _of_client(model: ModelMemory, remaining: float, now: Instant) -> Claim:
     present = model.present
-    if present is None or pinned(remaining) or _left_to_expire(model):
+    if present is None or _stays_theirs(model, remaining):
         return Claim.CLIENT
     unmoved = now.since(present.moved) >= CLIENT_LEASE_UNMOVED_S or found_idle(model, now)
     return Claim.IDLE_CLIENT if unmoved or remaining < 2 * model.policy.interval_s else Claim.CLIENT
 
 
-def _left_to_expire(model: ModelMemory) -> bool:
-    return model.policy.on_expire is OnExpire.RELEASE
+def _stays_theirs(model: ModelMemory, remaining_s: float) -> bool:
+    """Whether a client's time is never taken over: a pin, or where the model may go when its time is over."""
+    return pinned(remaining_s) or model.policy.on_expire is OnExpire.RELEASE
