@@ -24,13 +24,12 @@ Which = tuple[str, str, str]
 
 @dataclass(slots=True, eq=False)
 class OfModel:
-    """What was counted of one model on one server; `_s` are seconds, `times` is the sum of what is counted `by`."""
+    """What was counted of one model on one server; `_s` are seconds."""
 
     wanted_s: float = 0.0
     warm_s: float = 0.0
     repins: int = 0
     tripped: bool = False
-    times: int = 0
     by: Counter[Which] = field(default_factory=Counter)
 
 
@@ -110,9 +109,7 @@ class Counted:
     def count(self, change: Change, counter: str, label: str, value: str) -> None:
         """Counts one of a model."""
         if change.server is not None and change.model is not None:
-            own = self.of_model(change.server, change.model)
-            own.by[counter, label, value] += 1
-            own.times += 1
+            self.of_model(change.server, change.model).by[counter, label, value] += 1
 
     def lost(self, change: of.ModelLost, _: datetime) -> None:
         """A model that we gave back is no loss."""

@@ -163,7 +163,7 @@ def of_models(memory: ServerMemory, counted: Counted, now: Instant, place: Apart
         listed = model.listed if resident(model) and state is not State.UNKNOWN else None
         holds = int(breaker is not None and breaker.holds(now)) if breaker or own.tripped else None
         sizes = (listed.size, listed.size_vram) if listed else None
-        key = (state, sizes, own, own.times, own.repins, holds)
+        key = (state, sizes, own, own.by.total(), own.repins, holds)
         again(labels, key, _of_model, labels, state, listed, own, holds)
         add("model_wanted_seconds_total", labels, own.wanted_s)
         add("model_warm_seconds_total", labels, own.warm_s)

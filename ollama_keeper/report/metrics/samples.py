@@ -10,9 +10,6 @@ from ollama_keeper.core.counts import Histogram
 from ollama_keeper.report.metrics.families import FAMILIES, PREFIX
 from ollama_keeper.report.metrics.labels import Labels
 
-_COMMON: dict[float, str] = {0: "0.0", 1: "1.0"}
-
-
 Series = tuple[str, Labels, float]
 
 
@@ -26,16 +23,13 @@ class Samples:
 
     def add(self, name: str, labels: Labels, value: float) -> None:
         """One series."""
-        text = self._texts.get(value)  # most of a fleet has been kept for the same time
-        if text is None:
-            text = self._texts[value] = f" {float(value)}\n"
-        self._lines[name].append(PREFIX + name + labels.text + text)
+        self._lines[name].append(self._line(name, labels, value))
 
     def again(self, labels: Labels, key: object, tell: Callable[..., Iterable[Series]], *of: object) -> None:
         """The series of these labels that `tell(*of)` gives, which are the same as the last time if `key` is."""
         known, lines = labels.lines.get(tell, (None, ()))
         if known != key:
-            lines = tuple((name, _line(name, full, value)) for name, full, value in tell(*of))
+            lines = tuple((name, self._line(name, full, value)) for name, full, value in tell(*of))
             labels.lines[tell] = (key, lines)
         every = self._lines
         for name, line in lines:
@@ -65,9 +59,11 @@ class Samples:
             self.add(name, labels, value)
         return "".join(self._lines[name])
 
-
-def _line(name: str, labels: Labels, value: float) -> str:
-    return f"{PREFIX}{name}{labels.text} {_COMMON.get(value) or float(value)}\n"
+    def _line(self, name: str, labels: Labels, value: float) -> str:
+        text = self._texts.get(value)  # most of a fleet has been kept for the same time
+        if text is None:
+            text = self._texts[value] = f" {float(value)}\n"
+        return PREFIX + name + labels.text + text
 
 
 def _spread(name: str, labels: Labels, histogram: Histogram) -> str:

@@ -62,7 +62,6 @@ def busy() -> Counted:
         ("model_reloads_total", "by", "client"),
     ):
         own.by[counter, label, value] += 1
-        own.times += 1
     counted.config.succeeded = AT
     return counted
 
