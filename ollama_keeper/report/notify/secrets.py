@@ -13,10 +13,9 @@ HIDDEN = "[hidden]"
 LARGEST = 16 * 1024
 SHORTEST_SECRET = 5
 SHORT = 220
-_WORD = re.compile(
-    r"[a-z-]{1,15}"
-)  # `webhook` or `robot` in the middle of a path: no key, and needed to read a refusal
 SCHEMES = ("http", "https")
+# `webhook` or `robot` in the middle of a path: no key, and needed to read a refusal
+_WORD = re.compile(r"[a-z-]{1,15}")
 
 
 class Unusable(Exception):
