@@ -188,6 +188,11 @@ def _next(row: ModelRow) -> str:
         return _REMEDY[Asked.ANSWERS]
     if step is None and row.state == State.PAUSED:
         return "Next: it is left alone until it is resumed."
+    if step is None and row.left_alone:
+        return (
+            "Next: only looks. Two requests of ours loaded it anew within a day, so it is neither pinged nor pinned"
+            " again until its configuration changes."
+        )
     if step is None:
         ready = row.state in {State.READY, State.DEGRADED}
         return "Next: only looks." if ready else "Next: it waits; nothing is foreseen until something changes."

@@ -104,6 +104,17 @@ def _of_model(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterato
     yield from _of_budget(model, memory, now)
     yield from _of_context(model, memory)
     yield from _of_place(model, memory)
+    if model.left_alone:
+        yield Finding(
+            Severity.WARNING,
+            "left_alone",
+            "two requests of ours loaded it anew within a day",
+            "its runner died, or the server loads it for options that it does not show; so it is neither pinged nor"
+            " pinned again, and may expire",
+            f"see in the server's log why it was loaded; then change something of {model.model} in the configuration",
+            memory.server,
+            model.model,
+        )
     if claim(model, memory, now) is Claim.CLIENT and model.listed and pinned(memory.remaining_s(model.listed, now)):
         yield Finding(
             Severity.NOTE,

@@ -32,7 +32,7 @@ def settings(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
 
 def _of_keep_alive(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
     foreign = _of_others(memory, now)
-    for_ever = [one.listed for one in foreign if pinned(memory.remaining_s(one.listed, now))]
+    for_ever = pinned_by_others(memory, now)
     if for_ever and len(for_ever) == len(foreign) >= A_HABIT:
         yield Finding(
             Severity.NOTE,
@@ -76,6 +76,11 @@ def _of_long_leases(foreign: Sequence[Present], memory: ServerMemory, now: Insta
         "if that is not wanted: unset OLLAMA_KEEP_ALIVE on the server, or see what sends keep_alive",
         memory.server,
     )
+
+
+def pinned_by_others(memory: ServerMemory, now: Instant) -> list[Listed]:
+    """What others have loaded for ever, whether they asked for that or it is the server's OLLAMA_KEEP_ALIVE."""
+    return [one.listed for one in _of_others(memory, now) if pinned(memory.remaining_s(one.listed, now))]
 
 
 def given_s(present: Present, memory: ServerMemory, now: Instant) -> float:

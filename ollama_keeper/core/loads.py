@@ -18,7 +18,7 @@ from ollama_keeper.core.failures import breaker_due, breaker_opened, open_breake
 from ollama_keeper.core.holds import retry_in_s
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Departure, Full, ModelMemory, OpenLoad, Pending, ServerMemory
-from ollama_keeper.core.numbers import DAY_S, HOUR_S, RELOAD_FLOOR_S, RELOAD_FRACTION, RELOADS_A_DAY
+from ollama_keeper.core.numbers import HOUR_S, RELOAD_FLOOR_S, RELOAD_FRACTION
 from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.policy import Release
 from ollama_keeper.core.reasons import TRANSPORT_FAILURES, Cause, Failure, State
@@ -205,15 +205,12 @@ def _swept(memory: ServerMemory, model: ModelMemory, collateral: tuple[str, ...]
 
 
 def _touched(memory: ServerMemory, model: ModelMemory, load: OpenLoad, *, took_s: float, now: Instant) -> Folded:
-    reloaded = load.vanished or _slow_as_a_load(model, took_s)
+    slow = _slow_as_a_load(model, took_s)
     keeps = load.request.send is not Send.PING
     remaining_s = memory.remaining_s(model.listed, now) if model.listed else 0.0
     model = _rearmed(replace(model, touched=now, ping_failed=None), memory.server_time(now))
-    if reloaded:
-        recent = (*(at for at in model.reloads if now.mono - at < DAY_S), now.mono)
-        model = replace(model, reloads=recent, left_alone=model.left_alone or len(recent) >= RELOADS_A_DAY)
-    if reloaded or keeps:
-        pending = Pending(load.request, at=now, took_s=took_s, cause=load.cause, reloaded=reloaded)
+    if slow or load.vanished or keeps:
+        pending = Pending(load.request, at=now, took_s=took_s, cause=load.cause, slow=slow, vanished=load.vanished)
         model = replace(model, pending=pending, idle=False)
     if keeps:
         change: Change = ModelRepinned(server=memory.server, model=model.model, remaining_s=remaining_s, took_s=took_s)

@@ -36,6 +36,7 @@ from ollama_keeper.core.quarrels import quarrelled
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
 from ollama_keeper.core.record import replace
 from ollama_keeper.core.release import how, without_released
+from ollama_keeper.core.reloads import reload_counted, reloaded_by_us, without_slow
 from ollama_keeper.core.requests import can_echo, lease_of, warm_options
 from ollama_keeper.core.sizes import learned_now
 from ollama_keeper.core.wishes import not_to_be_kept
@@ -176,6 +177,7 @@ def _answered_but_absent(
 ) -> tuple[ModelMemory, tuple[Change, ...]]:
     """A load counts only once a look lists it; one that does not is a failed load, whatever it was answered."""
     pending = model.pending
+    model = reload_counted(model, now) if pending is not None and pending.reloaded else model
     left = model.departure or Departure(Cause.UNLOADED, at=now, last_seen=model.last_seen)
     gone = replace(model, pending=None, present=None, record=None, departure=left)
     if pending is None or pending.request.send is not Send.WARM:
@@ -254,9 +256,9 @@ def _came(model: ModelMemory, entry: Present, scene: Scene, *, now: Instant) -> 
 def _stayed(
     model: ModelMemory, entry: Present, scene: Scene, *, now: Instant
 ) -> tuple[ModelMemory, tuple[Change, ...]]:
-    seen = replace(model, present=entry, last_seen=now, size=entry.listed.size)
-    if model.pending is not None:
-        return _settled(seen, model.pending, entry, scene, now=now)
+    seen = without_slow(replace(model, present=entry, last_seen=now, size=entry.listed.size), scene.before, now)
+    if seen.pending is not None:
+        return _settled(seen, seen.pending, entry, scene, now=now)
     if scene.before.opened(model.model) is not None:
         return seen, ()
     seen = _learned(_still_ours(_used(seen, model.listed, scene.before, now)), entry, scene.before)
@@ -299,23 +301,8 @@ def _settled(
         own_options=request.options,
         learned_size=learned_now(model, listed.size) if request.send is Send.WARM else model.learned_size,
     )
-    change = _reloaded_by_us(model, pending, entry, server=scene.before.server)
-    return _best_gpu(after, entry), (change,) if change else ()
-
-
-def _reloaded_by_us(model: ModelMemory, pending: Pending, entry: Present, *, server: str) -> Change | None:
-    if not pending.reloaded:
-        return None
-    before = model.record.context_length if model.record else None
-    ours = pending.request.send is Send.PING and (before is None or before == entry.listed.context_length)
-    return ModelReloaded(
-        server=server,
-        model=model.model,
-        reason=Reloaded.RUNNER_DIED if ours else Reloaded.OTHER_OPTIONS,
-        by=By.KEEPER,
-        context_length=entry.listed.context_length,
-        context_length_before=before,
-    )
+    after = _best_gpu(after, entry)
+    return reloaded_by_us(after, pending, model.record, server=scene.before.server, now=now)
 
 
 def _used(model: ModelMemory, old: Listed | None, before: ServerMemory, now: Instant) -> ModelMemory:

@@ -68,13 +68,24 @@ class OpenLoad:
 
 @record
 class Pending:
-    """A load of ours that was answered, and that the next look has to show."""
+    """A load of ours that was answered, and that the next look has to show.
+
+    Attributes:
+        slow: a request that should have loaded nothing took as long as a load.
+        vanished: the model had left the list before the answer, so it was loaded anew.
+    """
 
     request: LoadRequest
     at: Instant
     took_s: float
     cause: Cause | None
-    reloaded: bool = False
+    slow: bool = False
+    vanished: bool = False
+
+    @property
+    def reloaded(self) -> bool:
+        """Whether the model was loaded anew, as far as the answer tells."""
+        return self.slow or self.vanished
 
 
 @record

@@ -70,6 +70,7 @@ class ModelRow:
         paused_by, paused_until, paused_note: who asked that it be left alone, until when (None: until it is resumed),
             and why; None where it is not paused.
         owed: it is not to be kept, and the keeper has still to give it back.
+        left_alone: two requests of ours loaded it anew within a day: not pinged until its configuration changes.
     """
 
     server: str
@@ -94,6 +95,7 @@ class ModelRow:
     paused_until: str | None = None
     paused_note: str | None = None
     owed: bool = False
+    left_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ def told_row(model: ModelMemory, memory: ServerMemory, now: Instant, *, told: To
         warm_day=warm[0],
         warm_month=warm[1],
         owed=state is not State.READY and owed(model, memory, now),
+        left_alone=model.left_alone,
         **_paused(pause),
         **_listed(model.listed, memory, now),
     )

@@ -8,6 +8,7 @@ from ollama_keeper.core.checkup import checkup
 from ollama_keeper.core.facts import Kind, Looked, Shown
 from ollama_keeper.core.finding import Finding, Severity
 from ollama_keeper.core.policy import Budget, PullRule
+from ollama_keeper.core.view import model_rows
 from tests.kit.story import GIB, PIN_S, Story, listed, wanted
 
 
@@ -161,3 +162,13 @@ def test_clocks_that_differ_by_more_than_a_minute_are_told() -> None:
     story = Story((wanted("a"),)).begins().warms("a")
     story.at(15).learns(Looked((listed("a"),), asked=story.now, skew_s=-3_600.0))
     assert "-3600 s" in found(story)["clock_skew"].what
+
+
+def test_a_model_that_two_requests_of_ours_loaded_anew_is_told_to_be_left_alone() -> None:
+    story = Story((wanted("a"),)).begins().warms("a", 4.0, listed("a"))
+    for seconds in (360, 720):
+        request = story.looks_until(seconds, listed("a")).decides("a").request
+        assert request is not None
+        story.sends(request, took_s=3.0).looks(listed("a", seconds + 300))
+    assert found(story)["left_alone"].severity is Severity.WARNING
+    assert next(model_rows(story.memory, story.now)).left_alone

@@ -247,9 +247,29 @@ def test_after_the_second_reload_of_ours_in_a_day_the_model_is_left_alone() -> N
     for minute in (6, 12):
         request = story.looks_until(minute * 60, listed("a")).decides("a").request
         assert request is not None
-        story.sends(request, took_s=3.0).looks(listed("a"))
+        story.sends(request, took_s=3.0).looks(listed("a", minute * 60 + 300))
     assert story.events("model.reloaded") == ["model.reloaded"] * 2
+    assert "neither pinged" in str(story.last("model.reloaded").hint)
     assert story.looks_until(4_000, listed("a")).decides("a").why is Why.LEFT_ALONE
+
+
+def test_a_slow_ping_behind_which_our_pin_is_still_there_is_no_reload() -> None:
+    story = kept()
+    for minute in (6, 12, 18):
+        request = story.looks_until(minute * 60, listed("a")).decides("a").request
+        assert request is not None
+        story.sends(request, took_s=3.0).looks(listed("a"))
+    assert story.events("model.reloaded") == []
+    assert story.looks_until(1_400, listed("a")).decides("a").act is Act.PING
+
+
+def test_a_slow_ping_is_a_reload_though_our_pin_is_still_there_where_others_have_pins_too() -> None:
+    """The server may pin whatever it loads."""
+    story = kept().looks_until(320, listed("a"), listed("guest"))
+    request = story.decides("a").request
+    assert request is not None
+    story.sends(request, took_s=3.0).looks(listed("a"), listed("guest"))
+    assert story.events("model.reloaded") == ["model.reloaded"]
 
 
 def test_a_quick_ping_is_no_reload() -> None:

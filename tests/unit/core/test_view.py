@@ -88,6 +88,7 @@ def test_a_pause_is_shown_with_who_since_when_until_when_and_why() -> None:
 def test_what_is_not_paused_shows_no_pause() -> None:
     shown = row(kept())
     assert (shown.paused_by, shown.paused_until, shown.paused_note, shown.owed) == (None, None, None, False)
+    assert not shown.left_alone
 
 
 def test_a_paused_pin_is_owed_until_a_look_shows_it_lowered() -> None:
