@@ -1,11 +1,12 @@
 """Why a model left (CONTRACT 4): the first cause whose test holds."""
 
+from ollama_keeper.core.holds import yields_to
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S, TIME_SLACK_S
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.reasons import Cause
-from ollama_keeper.core.record import record
+from ollama_keeper.core.record import record, replace
 
 UNOBSERVED_INTERVALS = 3
 
@@ -57,8 +58,28 @@ def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) 
 
 def grace_s(model: ModelMemory, memory: ServerMemory) -> float:
     """How long an unexplained unload is left alone: a client's reload or a guest's load under way is listed nowhere."""
-    loading = min(GRACE_FACTOR * (memory.longest_load_s or 0.0), GRACE_MOST_S)
-    return max(model.policy.unload_grace_s, loading)
+    return max(model.policy.unload_grace_s, _loading_s(memory) or 0.0)
+
+
+def behind_guest(model: ModelMemory, scene: Scene, now: Instant) -> ModelMemory:
+    """An absent model whose guest in use has left before its time: perhaps for another, which is listed once loaded.
+
+    So the model is left alone for as long as a load takes; a warm sent into it would cost that client a second load.
+    """
+    guest, gone = yields_to(model, scene.before, now), model.departure
+    if gone is None or guest is None or guest not in scene.gone or scene.came or scene.restarted:
+        return model
+    ours = scene.before.open or any(other.pending for other in scene.before.known)
+    if ours or _expired(guest, scene.before, now):
+        return model
+    loading_s = _loading_s(scene.before)
+    left_s = model.policy.unload_grace_s if loading_s is None else loading_s
+    return replace(model, departure=replace(gone, grace_s=now.since(gone.at) + left_s))
+
+
+def _loading_s(memory: ServerMemory) -> float | None:
+    """How long a load may take there; None where none is known."""
+    return None if memory.longest_load_s is None else min(GRACE_FACTOR * memory.longest_load_s, GRACE_MOST_S)
 
 
 def _may_be_undone(cause: Cause, displacer: Present | None, scene: Scene) -> bool:

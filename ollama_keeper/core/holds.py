@@ -50,6 +50,14 @@ def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
     return max(came, key=lambda present: present.moved, default=None)
 
 
+def yields_to(model: ModelMemory, memory: ServerMemory, now: Instant) -> Present | None:
+    """The guest in the way that is in use, where the model gives way to such."""
+    if model.policy.contention is not Contention.YIELD:
+        return None
+    guest = in_the_way(model, memory)
+    return None if guest is None or now.since(guest.moved) >= model.policy.yield_for_s else guest
+
+
 def retry_in_s(model: ModelMemory, server: str) -> float:
     """Seconds from the last failed warm to the next: 5 s x 2^k to 300 s, 10 % either way; or as asked for."""
     doubled = BACKOFF_FIRST_S * 2.0 ** min(max(model.failures - 1, 0), 16)
@@ -84,10 +92,8 @@ def _has_given_up(model: ModelMemory, memory: ServerMemory, now: Instant) -> boo
 
 
 def _yielding(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
-    if model.policy.contention is not Contention.YIELD:
-        return None
-    guest = in_the_way(model, memory)
-    if guest is None or now.since(guest.moved) >= model.policy.yield_for_s:
+    guest = yields_to(model, memory, now)
+    if guest is None:
         return None
     return Hold(State.YIELDING, Reason.GUEST_ACTIVE, guest.moved.mono + model.policy.yield_for_s)
 

@@ -11,7 +11,7 @@ from ollama_keeper.core.changes import (
     ServerUp,
     WarmFailed,
 )
-from ollama_keeper.core.departures import Scene, departure
+from ollama_keeper.core.departures import Scene, behind_guest, departure
 from ollama_keeper.core.displacements import displaced, displaced_unseen
 from ollama_keeper.core.facts import Listed, Looked, Send
 from ollama_keeper.core.failures import warm_failed
@@ -158,6 +158,7 @@ def _absent(model: ModelMemory, scene: Scene, now: Instant) -> tuple[ModelMemory
     if model.present is None:
         if model.departure is None and scene.before.opened(model.model) is None:
             model = replace(model, departure=Departure(Cause.FIRST_SEEN, at=now))
+        model = behind_guest(model, scene, now)
         return displaced_unseen(model, _guests(scene), server=scene.before.server, now=now)
     if scene.before.opened(model.model) is not None:
         return replace(model, present=None), ()

@@ -105,10 +105,30 @@ def test_a_guest_that_displaced_us_is_left_alone_until_it_has_been_idle_for_a_mi
     assert story.at(121).looks(listed("guest", 360)).loads_next() == "a"
 
 
-def test_it_is_warmed_as_soon_as_the_guest_is_gone() -> None:
-    story = absent("a")
-    story.warms("a", 4.0, listed("a")).at(19).looks(listed("guest", 300)).at(22).looks()
-    assert story.loads_next() == "a"
+def behind_a_guest(guest_until_s: float, *names: str, **wishes: object) -> Story:
+    """`a`, which took 4 s to load, was displaced by a guest that is gone at the look at 22 s."""
+    story = absent("a", *names, **wishes)
+    return story.warms("a", 4.0, listed("a")).at(19).looks(listed("guest", guest_until_s)).at(22).looks()
+
+
+def test_it_is_warmed_as_soon_as_the_time_of_the_guest_is_over() -> None:
+    assert behind_a_guest(21).loads_next() == "a"
+
+
+def test_a_guest_gone_before_its_time_may_have_made_way_for_another_which_is_given_the_time_to_load() -> None:
+    story = behind_a_guest(300)
+    assert story.state("a") == ("cold", Reason.UNLOAD_GRACE)
+    assert story.at(27).looks().loads_next() is None
+    assert story.at(29).looks().loads_next() == "a"
+
+
+def test_the_second_guest_that_comes_is_yielded_to_in_its_turn() -> None:
+    story = behind_a_guest(300).at(26).looks(listed("second", 326))
+    assert story.state("a") == ("yielding", Reason.GUEST_ACTIVE)
+
+
+def test_who_insists_does_not_wait_for_a_second_guest() -> None:
+    assert behind_a_guest(300, contention=Contention.INSIST).loads_next() == "a"
 
 
 def test_the_log_names_the_guest_and_says_yielding_once() -> None:
