@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ollama_keeper.commands.status_table import silent_text
+from ollama_keeper.core.holds import rival
 from ollama_keeper.core.memory import Present, ServerMemory
 from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.plan import Do, Plan, Planned, Step
 from ollama_keeper.core.policy import Budget, Policy
-from ollama_keeper.core.reasons import ServerState, State
+from ollama_keeper.core.reasons import Reason, ServerState, State
 from ollama_keeper.core.sizes import DEFAULT_CONTEXT, Estimate, From
 from ollama_keeper.core.units import config_size, show_duration, show_size
 from ollama_keeper.report.phrases import REASONS, number
@@ -152,14 +153,28 @@ def _budget(plan: Plan) -> Iterator[str]:
     if plan.guest_bytes:
         yield f"Guests take {show_size(plan.guest_bytes)}: what is to be loaded has to fit beside them."
     if plan.memory.budget is None and plan.models:
-        whole = config_size(-(-(plan.chosen_bytes + plan.guest_bytes) // GIB) * GIB)
-        yield "Without a budget all are loaded, by rank; what does not fit goes to the"
-        yield "CPU, or costs others their place. budget.memory leaves the lowest ranks"
-        yield f"out instead; from {whole} on there is room for all that is known here."
+        yield from _contended(plan) if any(one.state is State.CONTENDED for one in plan.models) else _unlimited(plan)
     at_once = len(plan.victims)
     if at_once > USUAL_LIMIT:
         yield f"{at_once} models at once need OLLAMA_MAX_LOADED_MODELS={at_once} or more on the"
         yield f"server (unset: {USUAL_LIMIT} for each GPU)."
+
+
+def _unlimited(plan: Plan) -> Iterator[str]:
+    whole = config_size(-(-(plan.chosen_bytes + plan.guest_bytes) // GIB) * GIB)
+    yield "Without a budget all are loaded, by rank; what does not fit goes to the"
+    yield "CPU, or costs others their place. budget.memory leaves the lowest ranks"
+    yield f"out instead; from {whole} on there is room for all that is known here."
+
+
+def _contended(plan: Plan) -> Iterator[str]:
+    for one in plan.models:
+        other = rival(plan.memory.model(one.policy.model), plan.memory)
+        if one.state is State.CONTENDED and other is not None:
+            behind = one.reason is Reason.SERVER_FULL
+            yield f"{one.policy.model} {'waits behind' if behind else 'could not be kept beside'} {other.model}."
+    yield "More room would help, or OLLAMA_MAX_LOADED_MODELS where that is the limit, or"
+    yield "fewer models; they are tried again when something leaves, or after a day."
 
 
 def _steps(plan: Plan) -> Iterator[str]:

@@ -22,7 +22,7 @@ from ollama_keeper.core.changes import (
     ServerSchedulerHung,
 )
 from ollama_keeper.core.facts import Send
-from ollama_keeper.core.holds import in_the_way
+from ollama_keeper.core.holds import in_the_way, rival
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, OpenLoad, Pause, Return, ServerMemory
 from ollama_keeper.core.numbers import HUNG_FACTOR, HUNG_LEAST_S, HUNG_UNKNOWN_S
@@ -173,20 +173,21 @@ def _stuck(model: ModelMemory, memory: ServerMemory, reason: StateReason, now: I
     )
 
 
+APART = "they do not fit together; a smaller model or context_length, OLLAMA_MAX_LOADED_MODELS, or keep only one"
+"""What would help two models that cannot be resident at once."""
+
+
 def _contended(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: Instant) -> Change:
-    full = memory.full
-    other = full.loser if full and full.winner == model.model else full.winner if full else None
+    other = rival(model, memory)
     return ModelContended(
         server=memory.server,
         model=model.model,
         state=State.CONTENDED,
         reason=reason,
-        with_=other,
+        with_=other.model if other else None,
         size_bytes=model.size or None,
-        with_size_bytes=(memory.model(other).size or None)
-        if other in {m.model for m in memory.models} and other
-        else None,
-        hint="they do not fit together; a smaller model or context_length, OLLAMA_MAX_LOADED_MODELS, or keep only one",
+        with_size_bytes=(other.size or None) if other else None,
+        hint=APART,
     )
 
 

@@ -6,14 +6,17 @@ otherwise: states, sizes and refusals are asked of the functions that it uses.
 
 from collections.abc import Iterator
 
+from ollama_keeper.core.announce import APART
 from ollama_keeper.core.facts import Kind
 from ollama_keeper.core.finding import Finding, Severity
-from ollama_keeper.core.inferred import settings
+from ollama_keeper.core.holds import rival
+from ollama_keeper.core.inferred import limit_shown, settings
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.loads import HINTS
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.ownership import Claim, claim, pinned
 from ollama_keeper.core.policy import ContextRule, PullRule
-from ollama_keeper.core.reasons import Reason, ServerState, State
+from ollama_keeper.core.reasons import Reason, ServerState, State, StateReason
 from ollama_keeper.core.refusals import refusal, shares_weights_with
 from ollama_keeper.core.states import misplacement, state_of
 from ollama_keeper.core.units import show_size
@@ -101,7 +104,7 @@ def _of_model(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterato
     if refused is not None:
         yield _refused(model, memory, refused)
         return
-    yield from _of_budget(model, memory, now)
+    yield from _out_of_place(model, memory, now)
     yield from _of_context(model, memory)
     yield from _of_place(model, memory)
     if model.left_alone:
@@ -160,7 +163,7 @@ def _refused(model: ModelMemory, memory: ServerMemory, reason: Reason) -> Findin
     return Finding(Severity.ERROR, reason.value, what, why, do, memory.server, model.model)
 
 
-def _of_budget(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator[Finding]:
+def _out_of_place(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator[Finding]:
     state, reason = state_of(model, memory, now)
     if state is State.OVER_BUDGET:
         yield Finding(
@@ -172,6 +175,41 @@ def _of_budget(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterat
             memory.server,
             model.model,
         )
+    elif state is State.CONTENDED and limit_shown(memory) is None:
+        yield Finding(
+            Severity.WARNING,
+            "contended",
+            _apart(_sized(rival(model, memory)), reason),
+            "the better one of them stays; this one is tried again when something leaves, or after a day",
+            APART,
+            memory.server,
+            model.model,
+        )
+    elif state is State.BACKING_OFF and model.failure is not None:
+        yield Finding(
+            Severity.WARNING,
+            "not_loading",
+            f"its last load failed ({model.failure.value}), {model.failures} in a row",
+            "it is tried again less and less often",
+            HINTS.get(model.failure, "see why in the server's log"),
+            memory.server,
+            model.model,
+        )
+
+
+def _apart(other: str, reason: StateReason) -> str:
+    if reason is Reason.SERVER_FULL:
+        return f"it waits behind {other}, for which the server is full"
+    return f"it cannot be kept beside {other}: loading it pushed {_COST[reason]} out"
+
+
+_COST: dict[StateReason, str] = {Reason.EVICTS_WANTED: "that one", Reason.SWEEPS_WANTED: "all others"}
+
+
+def _sized(other: ModelMemory | None) -> str:
+    if other is None:
+        return "the others"
+    return f"{other.model} ({show_size(other.size)})" if other.size else other.model
 
 
 def _of_context(model: ModelMemory, memory: ServerMemory) -> Iterator[Finding]:

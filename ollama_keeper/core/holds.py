@@ -50,6 +50,12 @@ def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
     return max(came, key=lambda present: present.moved, default=None)
 
 
+def rival(model: ModelMemory, memory: ServerMemory) -> ModelMemory | None:
+    """Whom a contended model cannot be kept beside: it cost that one its place, or was the one that it cost."""
+    full = memory.full
+    return None if full is None else memory.get(full.loser if model.model == full.winner else full.winner)
+
+
 def yields_to(model: ModelMemory, memory: ServerMemory, now: Instant) -> Present | None:
     """The guest in the way that is in use, where the model gives way to such."""
     if model.policy.contention is not Contention.YIELD:

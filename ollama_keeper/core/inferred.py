@@ -107,7 +107,7 @@ def _named(listed: Sequence[Listed]) -> str:
 
 def _of_limit(memory: ServerMemory) -> Iterator[Finding]:
     placed = [model for model in memory.models if not model.missing and refusal(model, memory) is None]
-    if (limited := _limited(memory)) is not None:
+    if (limited := limit_shown(memory)) is not None:
         yield limited
     elif len(placed) > max(USUAL_LIMIT, len(memory.present)):
         yield Finding(
@@ -120,7 +120,7 @@ def _of_limit(memory: ServerMemory) -> Iterator[Finding]:
         )
 
 
-def _limited(memory: ServerMemory) -> Finding | None:
+def limit_shown(memory: ServerMemory) -> Finding | None:
     """That a model had to go for their number, and not for memory, where that shows."""
     full, loaded = memory.full, len(memory.present)
     if full is None or full.sweep or not loaded:

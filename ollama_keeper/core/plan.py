@@ -74,7 +74,7 @@ class Planned:
     """One wanted model.
 
     Attributes:
-        chosen: it has its place: nothing keeps it out but time.
+        chosen: it has its place: nothing keeps it out but time, as far as is known.
         context: tokens that its next load gets, or has got.
         over: bytes by which it exceeds the budget.
     """
@@ -134,7 +134,8 @@ def plan(memory: ServerMemory, now: Instant) -> Plan:
 def planned(model: ModelMemory, memory: ServerMemory, now: Instant) -> Planned:
     """One model: whether it has a place, what it takes, and by how much it is too large."""
     state, reason = state_of(model, memory, now)
-    chosen = not (model.missing or refusal(model, memory) or not_to_be_kept(model, memory, now))
+    out = model.missing or refusal(model, memory) or not_to_be_kept(model, memory, now)
+    chosen = not out and state is not State.CONTENDED
     return Planned(
         model.policy,
         state,

@@ -8,6 +8,7 @@ from ollama_keeper.core.checkup import checkup
 from ollama_keeper.core.facts import Kind, Looked, Shown
 from ollama_keeper.core.finding import Finding, Severity
 from ollama_keeper.core.policy import Budget, PullRule
+from ollama_keeper.core.reasons import Failure
 from ollama_keeper.core.view import model_rows
 from tests.kit.story import GIB, PIN_S, Story, listed, wanted
 
@@ -84,6 +85,26 @@ def test_what_has_no_place_in_the_budget_is_a_warning() -> None:
     story = Story((wanted("a"), wanted("b"))).begins()
     story.memory = replace(story.memory, budget=Budget(models=1))
     assert found(story)["over_budget"].model == "b"
+
+
+def contended() -> Story:
+    """The load of b cost a its place; b is displaced by a in its turn."""
+    story = Story((wanted("a"), wanted("b"))).begins()
+    return story.warms("a", 4.0, listed("a", size=5 * GIB)).warms("b", 4.0, listed("b")).warms("a", 4.0, listed("a"))
+
+
+def test_what_cannot_be_kept_beside_a_better_one_is_a_warning_that_names_it() -> None:
+    finding = found(contended())["contended"]
+    assert (finding.severity, finding.model) == (Severity.WARNING, "b")
+    assert finding.what.startswith("it cannot be kept beside a (5.0 GiB): loading it pushed that one out")
+    assert "OLLAMA_MAX_LOADED_MODELS" in finding.do
+
+
+def test_a_model_whose_loads_fail_is_a_warning_with_what_would_help() -> None:
+    finding = found(Story((wanted("a"),)).begins().fails_to_warm("a", Failure.OUT_OF_MEMORY))["not_loading"]
+    assert (finding.severity, finding.model) == (Severity.WARNING, "a")
+    assert finding.what == "its last load failed (out_of_memory), 1 in a row"
+    assert finding.do.startswith("too large for the memory left")
 
 
 def test_what_others_have_pinned_is_noted() -> None:

@@ -56,6 +56,12 @@ def test_a_model_over_the_budget_is_left_out_and_the_one_below_it_takes_its_plac
     assert did(found) == [("warm", "a"), ("warm", "c"), ("nothing", "big")]
 
 
+def test_what_was_found_not_to_fit_has_no_place() -> None:
+    story = Story((wanted("a"), wanted("b"), wanted("c"))).begins()
+    story.warms("a", 4.0, listed("a")).warms("b", 4.0, listed("b")).warms("a", 4.0, listed("a"))
+    assert [one.chosen for one in planned(story).models] == [True, False, False]
+
+
 def test_guests_take_room_and_may_overdraw_the_budget() -> None:
     story = Story((wanted("a"),)).begins(listed("guest", 300, size=7 * GIB))
     found = planned(budgeted(sized(story, a=4), memory=8 * GIB))
