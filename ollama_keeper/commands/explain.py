@@ -20,13 +20,13 @@ from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, inter
 from ollama_keeper.config import Config
 from ollama_keeper.core.reasons import State
 from ollama_keeper.core.record import replace
-from ollama_keeper.core.timeline import Availability, Span, counted, share_of, timeline
+from ollama_keeper.core.timeline import Availability, Span, availability, counted, share_of, timeline
 from ollama_keeper.core.units import show_duration
 from ollama_keeper.core.view import GUEST, ModelRow
 from ollama_keeper.report.held import held_text
 from ollama_keeper.report.phrases import REASONS, number
 from ollama_keeper.report.plain import json_line, stamp
-from ollama_keeper.store import Entry, Past
+from ollama_keeper.store import DAYS, Entry, Past
 
 LINES = 40
 ALSO = ("server.", "keeper.started", "keeper.stopped", "clock.")
@@ -96,10 +96,10 @@ def _story(past: Past, key: tuple[str, str], row: ModelRow | None, since: dateti
     seen = past.seen().get(key[0])
     until = now if row is not None or seen is None else max(seen, since)
     events = tuple(one for one in past.events(since=since) if _belongs(one, *key))
-    spans = past.spans(server=key[0], model=key[1], since=since, until=now)
+    spans = past.spans(server=key[0], model=key[1], since=min(since, now - timedelta(days=DAYS)), until=now)
     if row is not None and spans and spans[-1].state == row.state:
         spans[-1] = replace(spans[-1], end=now)  # it goes on, though that is not written yet
-    month = past.availability(*key, now)
+    month = availability(spans, now, days=DAYS)
     return Story(*key, now, since, timeline(spans, since, until), events, row, seen, month)
 
 

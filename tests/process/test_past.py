@@ -51,6 +51,13 @@ def test_explain_of_a_living_keeper_leads_with_the_answer(file: tuple[World, str
     assert lines[2].startswith("Next: ")
 
 
+def test_what_goes_on_counts_in_thirty_days_as_in_one(file: tuple[World, str]) -> None:
+    world, _ = file
+    lines = (world.home / "live.txt").read_text().splitlines()
+    (warm,) = (line for line in lines if line.startswith("Warm "))
+    assert lines[-1].split()[4] in warm, f"{lines[-1]} is not what {warm} says"
+
+
 def test_explain_of_a_killed_keeper_says_so_and_tells_what_was(file: tuple[World, str]) -> None:
     world, path = file
     listen = (world.home / "address.txt").read_text()
