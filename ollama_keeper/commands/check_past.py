@@ -8,7 +8,7 @@ from ollama_keeper.commands.past import state_seen
 from ollama_keeper.config import Config
 from ollama_keeper.core.advice import Hour
 from ollama_keeper.core.finding import Finding, Severity
-from ollama_keeper.core.habits import DAYS, LOADED, LOST, RELOADED, RESTARTED, SHORTENING, Happened, habits
+from ollama_keeper.core.habits import DAYS, LOADED, LOST, RELOADED, RESTARTED, SHORTENING, UNLOADING, Happened, habits
 from ollama_keeper.core.reasons import By, Cause
 from ollama_keeper.store import FILE, SCHEMA, Entry, Past, newer, schema_of
 
@@ -73,6 +73,8 @@ def _happened(entry: Entry, servers: dict[str, set[str]], now: datetime) -> Iter
             if fields.get("displaced_by") in servers[entry.server]:
                 return
             what = LOST
+            if fields["cause"] == Cause.UNLOADED:
+                yield Happened(entry.server, entry.model, UNLOADING, entry.ts.astimezone(now.tzinfo))
         case "model.repinned":
             what = SHORTENING
         case "server.restarted":

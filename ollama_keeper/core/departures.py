@@ -3,7 +3,7 @@
 from ollama_keeper.core.holds import yields_to
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
-from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S, TIME_SLACK_S
+from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S, HOUR_S, TIME_SLACK_S, UNLOADS_TOLD
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.reasons import Cause
 from ollama_keeper.core.record import record, replace
@@ -75,6 +75,25 @@ def behind_guest(model: ModelMemory, scene: Scene, now: Instant) -> ModelMemory:
     loading_s = _loading_s(scene.before)
     left_s = model.policy.unload_grace_s if loading_s is None else loading_s
     return replace(model, departure=replace(gone, grace_s=now.since(gone.at) + left_s))
+
+
+def unload_counted(model: ModelMemory, gone: Departure) -> ModelMemory:
+    """Counts the times in an hour that somebody unloaded a model."""
+    if gone.cause is not Cause.UNLOADED:
+        return model
+    return replace(model, unloads=(*(at for at in model.unloads if gone.at.mono - at < HOUR_S), gone.at.mono))
+
+
+def loss_hint(model: ModelMemory, gone: Departure) -> str | None:
+    """What an operator can do about a loss; a client that unloads after each request is told from the third time on."""
+    if not gone.grace_s:
+        return None
+    if gone.cause is Cause.UNLOADED and len(model.unloads) >= UNLOADS_TOLD:
+        return f"{len(model.unloads)} times in an hour: {UNLOADER}; without one in its requests {model.model} stays"
+    return f"left alone for a while in case it was on purpose; for longer: ollama-keeper pause {model.model}"
+
+
+UNLOADER = "a client probably sends keep_alive 0, which unloads a model after each answer"
 
 
 def _loading_s(memory: ServerMemory) -> float | None:

@@ -44,7 +44,8 @@ def displaced_unseen(
         return model, ()
     if now.since(gone.at) > gone.grace_s:
         return model, ()
-    model = replace(model, departure=replace(gone, counted=True))
+    unloads = tuple(at for at in model.unloads if at != gone.at.mono)
+    model = replace(model, departure=replace(gone, counted=True), unloads=unloads)
     return displaced(model, replace(gone, cause=Cause.DISPLACED, displacer=came[0].key), server=server, now=now)
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from statistics import median
 
 from ollama_keeper.core.advice import Hour
+from ollama_keeper.core.departures import UNLOADER
 from ollama_keeper.core.finding import Finding, Severity
 from ollama_keeper.core.record import record
 from ollama_keeper.core.units import show_duration
@@ -27,7 +28,7 @@ AT_LEAST = timedelta(minutes=5)
 SLACK = timedelta(seconds=90)  # a look each 15 s to 60 s, and a load that takes longer than the one before
 MANY_DAYS = 4
 A_DAY = timedelta(days=1)
-SHORTENED = 4  # a day: a client that says its own keep_alive, or a keeper with leases
+MANY_TIMES = 4  # a day: a client that says its own keep_alive, or a keeper with leases
 
 
 @record
@@ -46,7 +47,9 @@ class Happened:
 
 
 SHORTENING = "shortened in its time"  # at the same time of each day by hours of our own, so only how often tells
+UNLOADING = "unloaded"
 LOADED, LOST, RELOADED, RESTARTED = "loaded by a client", "unloaded or displaced", "loaded anew", "restarted"
+OFTEN = {SHORTENING, UNLOADING}
 
 
 def habits(hours: Iterable[Hour], happened: Iterable[Happened], now: datetime) -> list[Finding]:
@@ -93,7 +96,7 @@ def _regular_use(hours: Sequence[Hour], now: datetime) -> Finding | None:
 
 
 def _event(server: str, model: str | None, what: str, at: Sequence[datetime], now: datetime) -> Finding | None:
-    when = every(at, now) or (_often(at, now) if what == SHORTENING else daily(at, now))
+    when = (what != UNLOADING and every(at, now)) or (_often(at, now) if what in OFTEN else daily(at, now))
     if when is None:
         return None
     why, do = _MEANINGS[what]
@@ -134,7 +137,7 @@ def _of_day(at: datetime) -> timedelta:
 
 def _often(at: Sequence[datetime], now: datetime) -> str | None:
     times = sum(now - one <= A_DAY for one in at)
-    return f"{times} times in the last day" if times >= SHORTENED else None
+    return f"{times} times in the last day" if times >= MANY_TIMES else None
 
 
 _CODES = {
@@ -143,6 +146,7 @@ _CODES = {
     RELOADED: "regular_reloads",
     RESTARTED: "regular_restarts",
     SHORTENING: "time_shortened",
+    UNLOADING: "often_unloaded",
 }
 _CLOCK = "people do not keep such times: a cron script, a timer, or another keeper"
 _LOOK = "see crontab -l, timers and other keepers on all that reach the server"
@@ -154,5 +158,10 @@ _MEANINGS = {
     SHORTENING: (
         "a client or another keeper sends a keep_alive of its own, which ours then puts right again",
         "leave keep_alive out there, or keep the model by one of the two",
+    ),
+    UNLOADING: (
+        f"{UNLOADER}; or somebody stops it by hand. It is left alone each time before it is loaded anew",
+        "leave keep_alive out of what clients send (their setting may be called unload after use); to be left alone"
+        " for longer: ollama-keeper pause",
     ),
 }

@@ -11,7 +11,7 @@ from ollama_keeper.core.changes import (
     ServerUp,
     WarmFailed,
 )
-from ollama_keeper.core.departures import Scene, behind_guest, departure
+from ollama_keeper.core.departures import Scene, behind_guest, departure, loss_hint, unload_counted
 from ollama_keeper.core.displacements import displaced, displaced_unseen
 from ollama_keeper.core.facts import Listed, Looked, Send
 from ollama_keeper.core.failures import warm_failed
@@ -203,7 +203,7 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
         return _left_for_repair(model, gone), ()
     if not_to_be_kept(model, scene.before, now) is not None:
         return _left_off_duty(model, gone, scene.before.server)
-    after = replace(model, present=None, record=None, returned=None, departure=gone, told=None)
+    after = replace(unload_counted(model, gone), present=None, record=None, returned=None, departure=gone, told=None)
     after, opened = displaced(after, gone, server=scene.before.server, now=now)
     change = ModelLost(
         server=scene.before.server,
@@ -214,9 +214,7 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
         expires_at=left.listed.expires_at,
         last_seen_s=now.since(gone.last_seen) if gone.last_seen else None,
         grace_s=gone.grace_s or None,
-        hint=f"left alone for a while in case it was on purpose; for longer: ollama-keeper pause {model.model}"
-        if gone.grace_s
-        else None,
+        hint=loss_hint(after, gone),
     )
     return after, (change, *opened)
 

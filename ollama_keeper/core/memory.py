@@ -239,6 +239,7 @@ class ModelMemory:
         used: the look that last showed that a client had used it, since it is listed.
         repaired: when we last unloaded it to have it loaded anew; `unloading` until it has left.
         client_reloads: monotonic instants of the last hour; `quarrelled` when they were told of.
+        unloads: monotonic instants of the last hour at which it was gone for no reason but somebody's wish.
         told: the state that was last told of, at `told_at`.
     """
 
@@ -289,6 +290,7 @@ class ModelMemory:
     slow: bool = False
     client_reloads: tuple[float, ...] = ()
     quarrelled: Instant | None = None
+    unloads: tuple[float, ...] = ()
     told: tuple[State, StateReason] | None = None
     told_at: Instant | None = None
     download: Download | None = None

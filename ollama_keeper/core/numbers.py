@@ -42,6 +42,7 @@ REPAIR_IDLE_S = 60.0
 PROBE_RETRY_S = 60.0  # a failed probe is made sure of soon
 PROBE_FAILURES = 2
 QUARREL_RELOADS = 3  # by clients, within an hour
+UNLOADS_TOLD = 3  # by clients, within an hour
 STUCK_AFTER_S = 300.0
 PING_RETRY_S = 60.0
 RELOADS_A_DAY = 2

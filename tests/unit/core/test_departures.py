@@ -18,6 +18,24 @@ def test_a_model_that_vanishes_with_time_left_was_unloaded() -> None:
     assert story.last("model.lost").cause is Cause.UNLOADED
 
 
+def test_a_client_that_unloads_after_each_request_is_told_from_the_third_time_in_an_hour_on() -> None:
+    story = resident("a")
+    hints = []
+    for _ in range(3):
+        story.at(story.seconds + 15).looks()
+        hints.append(story.last("model.lost").hint or "")
+        story.at(story.seconds + 100).looks().warms("a", 4.0, listed("a"))
+    assert ["keep_alive 0" in hint for hint in hints] == [False, False, True]
+    story.at(story.seconds + 4_000).looks(listed("a")).at(story.seconds + 15).looks()
+    assert "on purpose" in (story.last("model.lost").hint or "")
+
+
+def test_a_guest_that_was_loading_is_no_client_that_unloads() -> None:
+    story = resident("a")
+    story.at(15).looks().at(30).looks(listed("guest", 330))
+    assert story.model("a").unloads == ()
+
+
 def test_a_model_whose_expiry_passed_has_expired() -> None:
     story = resident("a", expires_s=10).at(15).looks()
     assert story.last("model.lost").cause is Cause.EXPIRED

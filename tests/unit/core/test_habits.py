@@ -7,7 +7,7 @@ import pytest
 
 from ollama_keeper.core.advice import Hour
 from ollama_keeper.core.finding import Finding
-from ollama_keeper.core.habits import LOADED, LOST, RESTARTED, SHORTENING, Happened, daily, every, habits
+from ollama_keeper.core.habits import LOADED, LOST, RESTARTED, SHORTENING, UNLOADING, Happened, daily, every, habits
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -128,5 +128,6 @@ def test_each_thing_that_happened_like_clockwork_is_told_as_what_it_is() -> None
 
 def test_a_time_that_is_shortened_again_and_again_is_told_without_a_clock_too() -> None:
     assert codes(habits([], happened(SHORTENING, ago(10, 200, 230, 700)), NOW)) == {"time_shortened"}
+    assert codes(habits([], happened(UNLOADING, ago(10, 20, 30, 40, 50, 60, 70)), NOW)) == {"often_unloaded"}
     assert habits([], happened(SHORTENING, ago(10, 200, 2_000, 3_000)), NOW) == []
     assert habits([], happened(LOADED, ago(10, 200, 230, 700)), NOW) == []

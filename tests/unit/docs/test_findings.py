@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ollama_keeper.core.habits import DAYS, HOURS, MANY_DAYS, SHORTENED, TIMES
+from ollama_keeper.core.habits import DAYS, HOURS, MANY_DAYS, MANY_TIMES, TIMES
 from ollama_keeper.core.reasons import Reason
 
 ROOT = Path(__file__).parents[3]
@@ -50,4 +50,4 @@ def test_the_numbers_are_those_of_the_code() -> None:
     words = {4: "four", 6: "six"}
     assert f"{words[TIMES]} times at one distance" in SECTION
     assert f"on {words[MANY_DAYS]} days" in SECTION
-    assert f"{words[SHORTENED]} times in the last day" in SECTION
+    assert f"{words[MANY_TIMES]} times in the last day" in SECTION
