@@ -28,7 +28,7 @@ REASONS: dict[str, str] = {
     Reason.ON_CPU: "it runs on the CPU",
     Reason.PARTLY_ON_CPU: "part of it runs on the CPU",
     Reason.OTHER_CONTEXT: "another context length",
-    Reason.OTHER_DIGEST: "an older pull of it is loaded",
+    Reason.OTHER_DIGEST: "an older version of it is loaded",
     Reason.PROBE_FAILED: "its probes fail",
     Reason.NEVER_ANSWERS: "it is listed, but never answers",
     Reason.EVICTS_WANTED: "it pushes out a model of higher rank",
