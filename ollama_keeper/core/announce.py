@@ -252,9 +252,9 @@ _DEGRADED_HINTS: dict[StateReason, str] = {
     Reason.ON_CPU: "loaded without the GPU; if others use it, unload and load this one again, else restart Ollama",
     Reason.PARTLY_ON_CPU: "part of it is in main memory; free GPU memory, then: ollama stop MODEL",
     Reason.OTHER_CONTEXT: "a client loaded it so; the keeper does not reload a model that is in use",
-    Reason.OTHER_DIGEST: "pulled or created anew since it was loaded; where its weights changed, the next load of this name brings "
-    "the new ones, and the old ones stay beside them until they are evicted or Ollama restarts; repair: reload loads it "
-    "anew when it is idle",
+    Reason.OTHER_DIGEST: "pulled or created anew since it was loaded; where its weights changed, the next load of "
+    "this name brings the new ones, and the old ones stay beside them until they are evicted or Ollama restarts; "
+    "repair: reload loads it anew when it is idle",
 }
 _REFUSED_HINTS: dict[StateReason, str] = {
     Reason.CLOUD_MODEL: "it runs on ollama.com: nothing of it can be kept resident here",

@@ -1,5 +1,7 @@
 """Folding what concerns the server itself: answers, silence, versions; and what is pulled and shown there."""
 
+from collections.abc import Iterable
+
 from ollama_keeper.core.changes import (
     Change,
     ModelReleased,
@@ -14,6 +16,7 @@ from ollama_keeper.core.facts import (
     Described,
     DescribeFailed,
     InquiryFailed,
+    Listed,
     LookFailed,
     LookSilent,
     Pulled,
@@ -27,6 +30,7 @@ from ollama_keeper.core.memory import Departure, Full, ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import DOWN_AFTER, SAY_WAITING_EVERY_S
 from ollama_keeper.core.ownership import Claim, claim
 from ollama_keeper.core.policy import Policy, Release
+from ollama_keeper.core.presence import strangers
 from ollama_keeper.core.reasons import Cause, Failure, ServerState
 from ollama_keeper.core.record import replace
 from ollama_keeper.core.release import without_released
@@ -155,8 +159,14 @@ def _not_renewed(model: ModelMemory, server: str) -> ModelReleased:
 def fold_tagged(memory: ServerMemory, fact: Tagged, now: Instant) -> Folded:
     """What is pulled: a model that was missing and has arrived is warmed as if seen for the first time."""
     pulled = {entry.name: entry for entry in fact.models}
+    orphans = [one for one in strangers(memory) if one.name not in pulled or pulled[one.name].digest != one.digest]
     models = tuple(_tagged(model, pulled.get(model.policy.name), now) for model in memory.models)
-    return replace(memory, models=models, tagged=now, inquiry=None), ()
+    return replace(_no_aliases(memory, orphans), models=models, tagged=now, inquiry=None), ()
+
+
+def _no_aliases(memory: ServerMemory, strangers: Iterable[Listed]) -> ServerMemory:
+    """Guests of which nobody can tell what weights they have: their names mean others by now, or nothing."""
+    return replace(memory, weights=(*memory.weights, *((one.digest, None) for one in strangers)))
 
 
 def _tagged(model: ModelMemory, entry: Pulled | None, now: Instant) -> ModelMemory:
@@ -175,6 +185,7 @@ def _tagged(model: ModelMemory, entry: Pulled | None, now: Instant) -> ModelMemo
 
 def fold_inquiry_failed(memory: ServerMemory, fact: InquiryFailed, _: Instant) -> Folded:
     """`/api/tags` failed while looks are answered: told once a reason, for nothing new can be warmed meanwhile."""
+    memory = _no_aliases(memory, strangers(memory))
     if memory.inquiry is fact.reason:
         return memory, ()
     change = ServerInquiryFailed(

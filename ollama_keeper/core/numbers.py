@@ -12,6 +12,7 @@ QUICK_LOOK_OLD_S = 30.0  # below 0.32.4 a look during a load can end the server 
 
 TAGS_EVERY_S = 300.0
 TAGS_WHILE_MISSING_S = 60.0
+TAGS_FRESH_S = 1.0  # so young they tell whose the digest of a guest is
 
 BACKOFF_FIRST_S = 5.0
 BACKOFF_MOST_S = 300.0

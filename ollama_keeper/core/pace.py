@@ -13,9 +13,11 @@ from ollama_keeper.core.numbers import (
     RECONNECT_FIRST_S,
     RECONNECT_MOST_S,
     TAGS_EVERY_S,
+    TAGS_FRESH_S,
     TAGS_WHILE_MISSING_S,
 )
 from ollama_keeper.core.policy import Contention
+from ollama_keeper.core.presence import strangers
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.versions import crash_prone_looks
@@ -57,14 +59,19 @@ def hurried(memory: ServerMemory) -> bool:
 
 
 def tags_due(memory: ServerMemory, now: Instant, *, ping_due: Callable[[], bool]) -> bool:
-    """Whether to ask `/api/tags`: at first, before pings (at most one in 5 min), each 60 s while a model is missing."""
+    """Whether to ask `/api/tags`: at first, before pings (at most one in 5 min), each 60 s while a model is missing.
+
+    And once for each guest that may be one of ours under another name: it is asked about by its name, which may have
+    come to mean other weights since it was loaded.
+    """
     if memory.state is not ServerState.UP:
         return False
     if memory.tagged is None:
         return True
     age = now.since(memory.tagged)
     missing = any(model.missing and refusal(model, memory) is None for model in memory.models)
-    return (age >= TAGS_EVERY_S and ping_due()) or (missing and age >= TAGS_WHILE_MISSING_S)
+    asked = (missing and age >= TAGS_WHILE_MISSING_S) or (age >= TAGS_FRESH_S and bool(strangers(memory)))
+    return asked or (age >= TAGS_EVERY_S and ping_due())
 
 
 def to_describe(memory: ServerMemory, now: Instant) -> tuple[str, str] | None:
@@ -74,11 +81,10 @@ def to_describe(memory: ServerMemory, now: Instant) -> tuple[str, str] | None:
     for model in memory.models:
         if _unknown(model, memory, now) and model.pulled is not None:
             return model.model, model.pulled
-    known = {digest for digest, _ in memory.weights}
-    guests = [guest.listed for guest in memory.guests() if guest.listed.digest not in known]
-    return (
-        (guests[0].text, guests[0].digest) if guests and any(model.present is None for model in memory.models) else None
-    )
+    guests = strangers(memory)
+    if not guests or memory.tagged is None or now.since(memory.tagged) >= TAGS_FRESH_S:
+        return None
+    return guests[0].text, guests[0].digest
 
 
 def _unknown(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:

@@ -41,6 +41,14 @@ def find(model: ModelMemory, present: tuple[Present, ...], memory: ServerMemory)
     return next((entry for entry in present if _same_weights(model, entry, memory)), None)
 
 
+def strangers(memory: ServerMemory) -> list[Listed]:
+    """Guests that may be one of ours under another name, as long as one of ours is absent."""
+    if all(model.present is not None for model in memory.models):
+        return []
+    known = {digest for digest, _ in memory.weights}
+    return [guest.listed for guest in memory.guests() if guest.listed.digest not in known]
+
+
 def _same_weights(model: ModelMemory, entry: Present, memory: ServerMemory) -> bool:
     if model.pulled is not None and entry.listed.digest == model.pulled:
         return True

@@ -4,6 +4,7 @@ from ollama_keeper.core.holds import holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.pace import to_describe
+from ollama_keeper.core.presence import strangers
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.repair import refresh_due
@@ -17,7 +18,7 @@ def next_load(memory: ServerMemory, now: Instant) -> str | None:
     """
     if memory.state is not ServerState.UP or memory.failures or loading(memory, now):
         return None
-    if to_describe(memory, now) is not None:  # a guest may be one of ours under another name
+    if to_describe(memory, now) is not None or strangers(memory):
         return None
     due = (model for model in memory.models if wants_load(model, memory) or refresh_due(model, memory, now))
     ready = (model for model in due if not holds(model, memory, now))

@@ -278,13 +278,13 @@ class Simulator(Server):
         self.store(*(changed if other is old else other for other in self.state.models))
 
     def alias(self, model: str, name: str, *, parameters: Mapping[str, int] | None = None) -> None:
-        """Another name for the same weights; with parameters, a Modelfile made from it."""
+        """Another name for the same weights, taken from what had it; with parameters, a Modelfile made from it."""
         old = self._stored(model)
         new = replace(old, name=str(parse_name(name)), modified_at=self.wall())
         if parameters:
             mark = f"{abs(hash(name)):x}"
             new = replace(new, parameters=tuple(parameters.items()), digest=_marked(old.digest, mark))
-        self.store(*self.state.models, new)
+        self.store(*(other for other in self.state.models if other.name != new.name), new)
 
     def pull(self, model: str) -> None:
         """A person's pull: a model of the registry is there."""

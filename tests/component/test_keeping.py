@@ -143,6 +143,14 @@ async def test_a_variant_of_the_same_weights_that_is_resident_is_recognised_too(
         assert len(sim.history.loads()) == 1
 
 
+async def test_old_weights_whose_name_has_come_to_mean_ours_are_not_ours(sim: Simulator) -> None:
+    await sim.client(LLAMA, keep_alive=-1)
+    sim.alias(QWEN, LLAMA)
+    async with keeping(sim, QWEN) as keeper:
+        await pinned(sim, QWEN)
+        assert keeper.state(QWEN) == "ready"
+
+
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ from ollama_keeper.core.memory import ModelMemory, ServerMemory, fresh_memory
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.pace import to_describe
 from ollama_keeper.core.policy import Policy, policy_for, ranked
+from ollama_keeper.core.presence import strangers
 from ollama_keeper.core.reasons import Cause, Failure, StateReason
 from ollama_keeper.core.requests import warm_request
 from ollama_keeper.core.states import state_of
@@ -81,12 +82,17 @@ def wanted(name: str, **wishes: object) -> Policy:
 
 @dataclass
 class Story:
-    """One server's memory, walked by facts."""
+    """One server's memory, walked by facts.
+
+    Attributes:
+        pulled: digests that names mean by now, where that is not what is listed under them.
+    """
 
     policies: tuple[Policy, ...]
     version: str = "0.33.0"
     seconds: float = 0.0
     kinds: dict[str, Shown] = field(default_factory=dict)
+    pulled: dict[str, str] = field(default_factory=dict)
     told: list[Change] = field(default_factory=list)
     memory: ServerMemory = field(init=False)
 
@@ -127,6 +133,10 @@ class Story:
 
     def learns_of_guests(self) -> "Story":
         """What the shell asks after a look: whether a guest is one of ours under another name."""
+        if strangers(self.memory):
+            ours = [Pulled(m.policy.name, m.pulled) for m in self.memory.models if m.pulled]
+            guests = [Pulled(one.name, self.pulled.get(one.text, one.digest)) for one in strangers(self.memory)]
+            self.learns(Tagged((*ours, *guests)))
         while (asked := to_describe(self.memory, self.now)) is not None:
             name, digest = asked
             shown = self.kinds.get(name, Shown(Kind.COMPLETION, f"blob-of-{name}", trained_context=32_768))

@@ -72,6 +72,20 @@ def test_nothing_is_loaded_into_a_server_that_does_not_answer(trouble: str) -> N
     assert story.loads_next() is None
 
 
+def test_what_an_old_guest_has_is_not_asked_by_a_name_that_means_other_weights_by_now() -> None:
+    ours = Shown(Kind.COMPLETION, "blob-of-a", trained_context=32_768)
+    story = Story((wanted("a"),), kinds={"guest:latest": ours}, pulled={"guest:latest": "copied"})
+    story.begins(listed("guest"))
+    assert story.model("a").present is None
+    assert story.loads_next() == "a"
+
+
+def test_a_guest_whose_name_still_means_it_may_be_ours() -> None:
+    ours = Shown(Kind.COMPLETION, "blob-of-a", trained_context=32_768)
+    story = Story((wanted("a"),), kinds={"guest:latest": ours}).begins().looks(listed("guest"))
+    assert story.state("a") == ("ready", None)
+
+
 # --- grace, yield -----------------------------------------------------------------------------------------------------
 
 
