@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 MODELS ?= qwen3:8b nomic-embed-text
-WORKERS ?= auto
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN)))) # half of the tests wait for processes that they have started
+PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 MINUTES ?= 10
 DAYS ?= 20
 SEED ?= 1
@@ -30,7 +31,7 @@ run: $(STAMP) ## keep MODELS="a b" resident; without an Ollama at hand, on the s
 	@sh scripts/run.sh $(BIN) $(MODELS)
 
 test: $(STAMP) ## all tests but the faults and the slow ones, or with ALL=1 those too, and each property longer
-	@$(if $(ALL),EXAMPLES=all) $(BIN)/python -m pytest -n $(WORKERS) -q $(if $(ALL),-m "not e2e",-m "not slow and not e2e" --ignore=tests/faults)
+	@$(if $(ALL),EXAMPLES=all) $(PYTEST) $(if $(ALL),-m "not e2e",-m "not slow and not e2e" --ignore=tests/faults)
 
 e2e: $(VENV)/.e2e ## the page in headless Chromium (Debian: apt-get install chromium)
 	@$(BIN)/python -m pytest -q tests/e2e
@@ -40,7 +41,7 @@ $(VENV)/.e2e: $(STAMP) requirements/e2e.lock
 	@touch $@
 
 faults: $(STAMP) ## every fault of the catalogue, or QUICK=1; the last line tells what was survived and what was not tried
-	@$(BIN)/python -m pytest -n $(WORKERS) -q -p tests.kit.tally $(if $(QUICK),-m "not slow") tests/faults
+	@$(PYTEST) -p tests.kit.tally $(if $(QUICK),-m "not slow") tests/faults
 
 lint: $(STAMP) ## style, types, and which module may import which
 	@$(BIN)/ruff check .

@@ -4,12 +4,13 @@ httpx's own decoders unpack whatever came at once, up to a thousand times what w
 """
 
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 LARGEST = 4 * 2**20  # bytes, decoded; /api/show of a large model is some hundred kilobytes
 BEGINNING = 64 * 2**10  # bytes of a refusal: a line is told of it, so no more is worth waiting for
+PIECE = 64 * 2**10  # bytes that are unpacked at a time
 
-Decode = Callable[[bytes, int], bytes]
+Decode = Callable[[bytes], Iterator[bytes]]
 
 
 class TooLarge(Exception):
@@ -37,8 +38,11 @@ async def read_body(parts: AsyncIterator[bytes], encoding: str, *, most: int = L
     received = 0
     async for part in parts:
         received += len(part)
-        body += decode(part, most + 1 - len(body))
-        if max(received, len(body)) > most:
+        for piece in decode(part):
+            body += piece
+            if len(body) > most:
+                raise TooLarge
+        if received > most:
             raise TooLarge
     return bytes(body)
 
@@ -51,12 +55,12 @@ async def read_beginning(parts: AsyncIterator[bytes], encoding: str) -> bytes:
         decode = _decoder(encoding)
         async for part in parts:
             received += len(part)
-            body += decode(part, BEGINNING - len(body))
+            body += next(decode(part), b"")
             if max(received, len(body)) >= BEGINNING:
                 break
     except BadEncoding:
         pass
-    return bytes(body)
+    return bytes(body[:BEGINNING])
 
 
 def _decoder(encoding: str) -> Decode:
@@ -69,16 +73,18 @@ def _decoder(encoding: str) -> Decode:
     raise BadEncoding(msg)
 
 
-def _plain(part: bytes, most: int) -> bytes:
-    return part[:most]
+def _plain(part: bytes) -> Iterator[bytes]:
+    yield part
 
 
 def _unpacker() -> Decode:
     packed = zlib.decompressobj(zlib.MAX_WBITS | 32)  # the header tells gzip from zlib
 
-    def unpack(part: bytes, most: int) -> bytes:
+    def unpack(part: bytes) -> Iterator[bytes]:
         try:
-            return packed.decompress(part, most)
+            while piece := packed.decompress(part, PIECE):
+                yield piece
+                part = packed.unconsumed_tail
         except zlib.error as error:
             raise BadEncoding(str(error)) from error
 
