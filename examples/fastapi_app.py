@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 
 from ollama_keeper.integrations.fastapi import keep_warm, readiness_router, warm_model
 
-OLLAMA = os.environ.get("OLLAMA_HOST", "http://127.0.0.1:11434")
+OLLAMA = os.environ.get("OLLAMA_URL", "http://127.0.0.1:11434")
 MODEL = "qwen3:8b"
 
 app = FastAPI(lifespan=keep_warm([MODEL], ollama=OLLAMA))

@@ -3,6 +3,7 @@
 It loads one at a time, knows what must wait, and owns what it has loaded: a pin set beside it is nobody's to give back.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ class Handed:
     def tell(self, key: Key, text: str) -> None:
         """Says what has become of a model."""
         self.told.add(key)
-        click.echo(f"{key[0]}: {key[1]}: {text}")
+        click.echo(f"{key[0]}: {key[1]}: {text}", file=sys.stdout)  # named, for rich draws what it shows anew below it
 
 
 def kept(config: Config, answer: Answer) -> dict[Key, ModelRow]:

@@ -1,12 +1,15 @@
 """Commands beside a daemon that was started without a file: they ask it before they ask Ollama."""
 
 import json
+import os
+import pty
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
-from tests.kit.proc import Child, Done, Simulated, World, free_port
+from tests.kit.proc import Child, Done, Simulated, World, free_port, ours
 
 pytestmark = pytest.mark.process
 
@@ -29,6 +32,18 @@ class Beside:
 
     def do(self, *arguments: str, **variables: str) -> Done:
         return self._world.do(*arguments, **self._places, **variables)
+
+    def on_terminal(self, *arguments: str) -> str:
+        """All that a command writes to a terminal."""
+        ours_end, terminal = pty.openpty()
+        child = self._world.start(ours(*arguments), stdout=terminal, TERM="xterm", **self._places)
+        os.close(terminal)
+        written = b""
+        with os.fdopen(ours_end, "rb", buffering=0) as reading, suppress(OSError):  # EIO: the last writer has ended
+            while part := reading.read(4096):
+                written += part
+        child.close()
+        return written.decode()
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +132,12 @@ def test_warm_has_the_daemon_load_what_it_keeps_and_loads_the_rest_itself(beside
     assert f"{LLAMA}: ready: loaded in " in done.out
     assert beside.keeper.until("warm.started")["cause"] == "by_command"
     beside.server.befalls("unload", model=LLAMA)
+
+
+def test_on_a_terminal_an_outcome_has_a_line_of_its_own_above_what_is_under_way(beside: Beside) -> None:
+    beside.server.befalls("unload", model=QWEN)
+    beside.keeper.until("model.lost")
+    written = beside.on_terminal("warm", QWEN)
+    assert f": {QWEN}: loading" in written
+    before, _, _ = written.partition(f"{QWEN}: ready: loaded by the daemon")
+    assert re.search(r"\x1b\[2K[^a-z]*$", before.rpartition("127.0.0.1")[0]), repr(written)

@@ -45,7 +45,7 @@ class App:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "uvicorn", "fastapi_app:app", "--port", str(port), "--workers", str(workers)]
-        self.child: Child = world.start(command, stdout=subprocess.DEVNULL, OLLAMA_HOST=server)
+        self.child: Child = world.start(command, stdout=subprocess.DEVNULL, OLLAMA_URL=server)
         wait_for(lambda: served(self.url), limit_s=30)
 
 
