@@ -42,7 +42,7 @@ def test_a_steady_life_is_flat() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "step"), [("descriptors", 1), ("threads", 1), ("tasks", 1), ("jobs", 1), ("store_bytes", 4096)]
+    ("field", "step"), [("descriptors", 1), ("threads", 1), ("tasks", 1), ("jobs", 1), ("store_bytes", 8192)]
 )
 def test_one_more_every_few_hours_is_a_leak(field: str, step: int) -> None:
     def leak(sample: Sample, hour: int) -> Sample:
