@@ -61,7 +61,7 @@ def test_readme_leads_to_it() -> None:
         pytest.param("bench `start`", "bench `begin`", ["no subject begin", "subject start is missing"], id="renamed"),
         pytest.param("`make soak`", "`make soup`", ["no make soup"], id="no such target"),
         pytest.param("process/test_wheel.py", "process/test_well.py", ["../tests/process/test_well.py"], id="no file"),
-        pytest.param("| – | bench `stress` |", "| bench `stress` |", ["not four cells"], id="a cell less"),
+        pytest.param("| 1 | bench `scale` |", "| bench `scale` |", ["not four cells"], id="a cell less"),
         pytest.param("| bench `packages` |", "| us |", ["by nothing"], id="measured by nobody"),
     ],
 )
