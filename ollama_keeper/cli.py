@@ -22,6 +22,18 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT})
 """A full disk, or a terminal that is gone."""
 WRONG = "64 wrong command line; 78 wrong configuration."
 LONGEST_SHOWN = 60
+MEANT = {
+    "check": ("doctor", "diagnose", "lint", "test", "validate", "verify"),
+    "events": ("history", "log", "logs"),
+    "explain": ("why",),
+    "pause MODEL --unload": ("evict", "stop", "unload"),
+    "release --all": ("free", "uninstall"),
+    "run": ("daemon", "keep", "pin", "serve", "start", "up"),
+    "status": ("list", "ls", "models", "ps", "show", "top"),
+    "warm": ("load", "preload", "pull", "warmup"),
+    "config init": ("init", "setup"),
+}
+"""What is likely meant by words that other tools have, and that are like none of ours or like the wrong one."""
 LONGEST_S = 366 * 86_400.0  # as for durations of the configuration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -98,6 +110,13 @@ class Program(click.Group):
         """Runs a command."""
         with read():
             return super().invoke(ctx)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Finds a command."""
+        for command, words in MEANT.items():
+            if args[0].lower() in words:
+                ctx.fail(f"No such command {args[0]!r}. Did you mean 'ollama-keeper {command}'?")
+        return super().resolve_command(ctx, args)
 
 
 START = "Start with: ollama-keeper run MODEL, or without Ollama: ollama-keeper demo"

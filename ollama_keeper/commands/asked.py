@@ -81,10 +81,16 @@ def about(answer: Answer, config: Config) -> Answer | None:
     return replace(answer, status=replace(status, servers=servers, models=models))
 
 
-def with_kept(path: Path | None, models: Sequence[str], flags: Mapping[str, object]) -> Config:
+def with_kept(
+    path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, models_required: bool = True
+) -> Config:
     """The configuration of this call; where it names no model, with those that a daemon keeps on its servers.
 
     Such a daemon was started without a file.
+
+    Args:
+        path, models, flags: as for a configuration.
+        models_required: whether it is a mistake that nobody names one; in a file it is.
 
     Raises:
         Unusable: the configuration holds mistakes, or no model is named by anybody.
@@ -97,7 +103,8 @@ def with_kept(path: Path | None, models: Sequence[str], flags: Mapping[str, obje
     answer = asked(config)
     found = about(answer, config) if answer else None
     kept = [row.model for row in found.status.models if row.state != GUEST] if found else []
-    return configuration(path, tuple(dict.fromkeys(kept)), flags)
+    required = models_required or config.path is not None
+    return configuration(path, tuple(dict.fromkeys(kept)), flags, models_required=required)
 
 
 def means(name: str, model: str) -> bool:

@@ -45,7 +45,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def check(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, as_json: bool) -> int:
     """Tells what is wrong; see `ollama-keeper check --help`."""
     try:
-        config = with_kept(path, models, flags)
+        config = with_kept(path, models, flags, models_required=False)
         _read_token(config)
         found = asyncio.run(_found(config))
     except Unusable as unusable:
@@ -73,7 +73,7 @@ def _read_token(config: Config) -> None:
 
 async def _found(config: Config) -> list[Finding]:
     store = open_store(state_seen(config), report=lambda _: None, read_only=True)
-    found = [*_of_files(config), *of_state(config), *_of_page(config)]
+    found = [*_of_models(config), *_of_files(config), *of_state(config), *_of_page(config)]
     async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
         await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
         for server in watch.servers:
@@ -145,6 +145,17 @@ def _of_address(server: ServerConfig, environ: Mapping[str, str]) -> Iterator[Fi
             "Ollama is asked directly, so that no proxy stands between by accident",
             "if it can only be reached by a proxy: the key proxy",
             address.name,
+        )
+
+
+def _of_models(config: Config) -> Iterator[Finding]:
+    if not any(server.policies for server in config.servers):
+        yield Finding(
+            Severity.NOTE,
+            "no_models",
+            "no model is named, and there is no configuration file",
+            "so only what concerns no model was looked at",
+            "ollama-keeper check qwen3:8b, or begin a file: ollama-keeper config init",
         )
 
 

@@ -35,6 +35,20 @@ def test_a_clean_configuration_a_missing_model_and_a_dead_server(world: World) -
     assert "do:  nothing listens there; is Ollama running? (ollama serve)" in dead.out
 
 
+def test_without_a_model_and_a_file_the_server_alone_is_checked(world: World) -> None:
+    server = world.simulate()
+    (finding,) = json.loads(world.do("check", "--ollama", server.url, "--json").out)["findings"]
+    assert (finding["code"], finding["severity"]) == ("no_models", "note")
+    done = world.do("check", "--ollama", "http://127.0.0.1:9")
+    assert done.code == 2
+    assert "the server does not answer (connect_refused)" in done.out
+    config = world.home / "keeper.yaml"
+    config.write_text("models: []\n")
+    refused = world.do("check", "-c", str(config))
+    assert refused.code == 78
+    assert "names no model" in refused.err
+
+
 def test_a_misspelt_name_is_told_with_the_one_that_is_near(world: World) -> None:
     server = world.simulate()
     done = world.do("check", "qwen3", "--ollama", server.url)

@@ -85,6 +85,8 @@ def test_a_wrong_command_line_ends_with_64(world: World, arguments: tuple[str, .
         pytest.param(("plan", QWEN, "--context-length", "many"), "--context-length: 'many'", id="no context"),
         pytest.param(("check", QWEN, "--ollama", "not-a-url"), "write http://not-a-url", id="no URL"),
         pytest.param(("config", "init", "--ollama", "x"), "--ollama: 'x' is not the URL", id="no URL for config init"),
+        pytest.param(("doctor",), "Did you mean 'ollama-keeper check'?", id="a word of other tools"),
+        pytest.param(("load", QWEN), "Did you mean 'ollama-keeper warm'?", id="a word that is like the wrong command"),
         pytest.param(("wait", ""), "MODEL: '' is not a model name", id="an empty name"),
         pytest.param(("wait",), "MODEL: is missing", id="no name, and no file"),
         pytest.param(("pause",), "MODEL is missing", id="pause whom"),
