@@ -160,7 +160,8 @@ def kept(command: Command) -> Command:
 
 
 @cli.command(
-    epilog=f"Exit codes: 0 stopped by a signal; 1 a chosen address is taken; 70 a fault of ours; {WRONG}",
+    epilog=f"Exit codes: 0 stopped by a signal; 1 a chosen address is taken; 70 a fault of ours; {WRONG} "
+    "With --dry-run: 1 some servers did not answer; 2 none did.",
     short_help="Keep MODELs resident until stopped.",
 )
 @configured

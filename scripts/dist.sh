@@ -1,7 +1,7 @@
 #!/bin/sh
 # Wheel and sdist of what is committed, built twice and compared, and what they are made of. Usage: dist.sh VENV
 set -eu
-python=$(pwd)/$1/bin/python
+python=$(cd "$1" && pwd)/bin/python
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH PYTHONWARNINGS=ignore
 

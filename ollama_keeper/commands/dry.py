@@ -5,8 +5,8 @@ import json
 
 import click
 
-from ollama_keeper.commands.once import Watch, watching
-from ollama_keeper.commands.start import EXIT_OK
+from ollama_keeper.commands.once import watching
+from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT
 from ollama_keeper.config import Config
 from ollama_keeper.core.changes import Change, ServerWaiting
 from ollama_keeper.core.facts import LoadRequest
@@ -19,21 +19,24 @@ from ollama_keeper.ollama.wire import load_body
 from ollama_keeper.report.phrases import REASONS, why
 from ollama_keeper.store import Store, open_store
 
-FOR_EVER_S = 10 * 365 * 86_400.0
+ANSWER_WITHIN_S = 30.0  # for all questions: what is listed, what is stored, and one for each model
 
 
 def say_what_would_be_sent(config: Config) -> int:
-    """Looks at each server, as long as it takes, and prints a line for each model."""
+    """Looks at each server and prints a line for each model; the exit tells whether all servers answered."""
     return asyncio.run(_say(config, open_store(config.state_dir, report=_say_waiting, read_only=True)))
 
 
 async def _say(config: Config, store: Store) -> int:
     async with watching(config, store, say=_say_waiting, dry_run=True) as watch:
-        await watch.until(lambda: _known(watch), timeout_s=FOR_EVER_S)
-        for server in watch.servers:
+        await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
+        up = [server for server in watch.servers if server.memory.state is ServerState.UP]
+        for server in up:
             for model in server.memory.models:
                 click.echo(line(model, server.memory, watch.clock.now()))
-    return EXIT_OK
+    if len(up) == len(watch.servers):
+        return EXIT_OK
+    return EXIT_SOME_NOT if up else EXIT_NOBODY
 
 
 def line(model: ModelMemory, memory: ServerMemory, now: Instant) -> str:
@@ -60,11 +63,6 @@ def _because(step: Step) -> str:
 def _request(request: LoadRequest) -> str:
     path, body = load_body(request)
     return f"POST {path} {json.dumps(body, ensure_ascii=False)}"
-
-
-def _known(watch: Watch) -> bool:
-    """Whether all that a decision needs has been learnt of each server."""
-    return watch.all_told() and all(server.memory.state is ServerState.UP for server in watch.servers)
 
 
 def _say_waiting(change: Change) -> None:

@@ -244,6 +244,17 @@ def test_dry_run_says_what_it_would_send_and_does_not_send_it(world: World, serv
     assert asked <= {"/api/ps", "/api/version", "/api/tags", "/api/show"}
 
 
+def test_dry_run_says_which_server_does_not_answer_and_ends(world: World, server: Simulated) -> None:
+    done = world.do("run", LLAMA, "--dry-run", "--ollama", "http://127.0.0.1:9")
+    assert (done.code, done.out) == (2, "")
+    assert "127.0.0.1:9: waiting for the server: connect_refused" in done.err
+    file = world.home / "two.yaml"
+    file.write_text(f"models: [{LLAMA}]\nservers: [{{url: {server.url}}}, {{url: 'http://127.0.0.1:9'}}]\n")
+    done = world.do("run", "--config", str(file), "--dry-run")
+    assert done.code == 1
+    assert f"{LLAMA}: " in done.out
+
+
 def test_the_simulator_says_when_its_address_is_taken(world: World, server: Simulated) -> None:
     taken = server.url.removeprefix("http://")
     done = world.do("simulate", "--listen", taken)
