@@ -44,7 +44,8 @@ from ollama_keeper.core.facts import (
 )
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.learn import learn
-from ollama_keeper.core.memory import ServerMemory
+from ollama_keeper.core.makeway import makes_way
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.numbers import RECHECK_S, SUSPECT_AFTER_S
 from ollama_keeper.core.pace import fresh_for_s, look_after_s, tags_due, to_describe
@@ -250,13 +251,19 @@ class Server:
                 await self._ask_version()
             self.learn(looked)
             await self._inquire()
-            for model in self.memory.leaving:
+            for model in self._in_the_way():
                 self._touch(model.model)
         except OllamaError as error:
             self.counts.look_failed(error.reason)
             self.learn(_look_failed(error))
         finally:
             self._looked = self._clock.now().mono
+
+    def _in_the_way(self) -> Iterator[ModelMemory]:
+        """What is to go soon, so that it is not left to its own check: what is given back, and what makes way."""
+        yield from self.memory.leaving
+        now = self._clock.now()
+        yield from (model for model in self.memory.models if makes_way(model, self.memory, now) is not None)
 
     async def _answer_of_ps(self) -> Looked:
         """The answer of `/api/ps`; while it is silent, `/api/version` is asked beside it to tell busy from down."""

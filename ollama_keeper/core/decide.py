@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ollama_keeper.core.facts import LoadRequest, ProbeRequest, Send
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.makeway import goes, makes_way
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import IDLE_TEST_EVERY_S, PING_RETRY_S, YOUNG_LOAD_S
 from ollama_keeper.core.ownership import Claim, claim, found_idle, lease_left_s, pulled_anew
@@ -17,7 +18,7 @@ from ollama_keeper.core.record import record
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.release import release
 from ollama_keeper.core.repair import repair, same_weights
-from ollama_keeper.core.requests import keep_request, ping_request, takeover_options
+from ollama_keeper.core.requests import keep_request, ping_request, takeover_options, unload_request
 from ollama_keeper.core.versions import fast_path
 from ollama_keeper.core.wishes import not_to_be_kept
 
@@ -51,6 +52,7 @@ class Why(StrEnum):
     HALF_TIME = "half of its lease is over"
     SHORTENED = "a client shortened its time"
     IDLE_LEASE = "a client's lease that nobody uses"
+    MAKES_WAY = "it cost a better model its place, which comes back beside others"
     REPAIR = "it is not as wanted, or its scheduler hangs, and repair: reload"
     PROBE_DUE = "a probe is due"
     GIVEN_BACK = "it is not to be kept, and is given back"
@@ -81,7 +83,8 @@ def decide(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
        unload, where the weights are the same; else `next_load` decides.
     6. Ours by record, and to be repaired: idle test, then an unload. Its time shortened: idle test, then re-pin. Never
        on a past expiry, which is somebody's stop.
-    7. Ours: a ping when due, for a lease at half of its time; a probe when due, after the idle test.
+    7. Ours, and in the way of better models that its load had cost their places: idle test, then an unload. Else a
+       ping when due, for a lease at half of its time; a probe when due, after the idle test.
     8. A client's: watched; once nobody uses it, taken over after the idle test.
     """
     held = _not_now(model, memory, now)  # (1) (2) (3) (4)
@@ -168,6 +171,10 @@ def _once_idle(request: LoadRequest, model: ModelMemory, memory: ServerMemory, *
 
 
 def _ours(model: ModelMemory, memory: ServerMemory, now: Instant) -> Decision:
+    if goes(model, now):
+        return _NOTHING[Why.MAKES_WAY]
+    if makes_way(model, memory, now) is not None and not _ping_just_failed(model, now):
+        return _once_idle(unload_request(model), model, memory, now=now, why=Why.MAKES_WAY)
     unload = repair(model, memory, now)
     if unload is not None and not model.unloading:
         return _once_idle(unload, model, memory, now=now, why=Why.REPAIR)

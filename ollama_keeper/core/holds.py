@@ -41,6 +41,13 @@ def holds(model: ModelMemory, memory: ServerMemory, now: Instant) -> tuple[Hold,
     return tuple(hold for hold in found if hold is not None)
 
 
+def wants_load(model: ModelMemory, memory: ServerMemory) -> bool:
+    """Whether a model is absent, and it is known how to load it."""
+    absent = model.present is None and model.departure is not None and model.pending is None
+    known = model.shown is not None and not model.missing and memory.opened(model.model) is None
+    return absent and known and refusal(model, memory) is None
+
+
 def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
     """The guest that the model yields to: what displaced it, or what came while it was in its grace."""
     departure = model.departure

@@ -94,6 +94,7 @@ def server_document(memory: ServerMemory) -> Document:
             "sweep": full.sweep,
         }
         kept["full"] |= {"winner_size": full.winner_size, "loser_size": full.loser_size}
+        kept["full"] |= {"losers": list(full.losers)}
     return kept
 
 
@@ -111,8 +112,16 @@ def restored_server(memory: ServerMemory, kept: Mapping[str, Any], now: Instant)
     since = _dated_back(full["since"], now)
     if now.since(since) >= FULL_FOR_S or ranks[full["winner"]] < ranks[full["loser"]]:
         return memory
-    sizes = {key: int(full[key]) for key in ("winner_size", "loser_size")}
-    mark = Full(since, ranks[full["winner"]], full["winner"], full["loser"], sweep=bool(full["sweep"]), **sizes)
+    mark = Full(
+        since,
+        ranks[full["winner"]],
+        full["winner"],
+        full["loser"],
+        winner_size=int(full["winner_size"]),
+        loser_size=int(full["loser_size"]),
+        sweep=bool(full["sweep"]),
+        losers=tuple(name for name in full.get("losers", ()) if name in ranks),
+    )
     return replace(memory, full=mark)
 
 

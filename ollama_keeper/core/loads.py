@@ -17,6 +17,7 @@ from ollama_keeper.core.facts import Answered, Failed, IdleTested, LoadRequest, 
 from ollama_keeper.core.failures import breaker_due, breaker_opened, open_breaker, warm_failed
 from ollama_keeper.core.holds import retry_in_s
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.makeway import makes_way
 from ollama_keeper.core.memory import Departure, Full, ModelMemory, OpenLoad, Pending, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, RELOAD_FLOOR_S, RELOAD_FRACTION
 from ollama_keeper.core.ownership import pinned
@@ -223,12 +224,20 @@ def _touched(memory: ServerMemory, model: ModelMemory, load: OpenLoad, *, took_s
 def _given_back(memory: ServerMemory, model: ModelMemory, load: OpenLoad, now: Instant) -> Folded:
     """A pin that was lowered is told at once; an unload when a look shows that it has happened."""
     if load.request.send is Send.UNLOAD and not_to_be_kept(model, memory, now) is None and not memory.is_leaving(model):
-        return _unloaded_for_repair(memory, model, now)
+        return _unloaded_for_another(memory, model, now) or _unloaded_for_repair(memory, model, now)
     memory = memory.with_model(replace(model, given_back=True, touched=now, ping_failed=None, idle=False))
     if load.request.send is Send.UNLOAD:
         return memory, ()
     memory = memory.with_model(replace(memory.model(model.model), record=None))
     return memory, (ModelReleased(server=memory.server, model=model.model, how=Release.EXPIRE.value),)
+
+
+def _unloaded_for_another(memory: ServerMemory, model: ModelMemory, now: Instant) -> Folded | None:
+    """An unload that makes way: told once a look shows that it has left."""
+    comes = makes_way(model, memory, now)
+    if comes is None:
+        return None
+    return memory.with_model(replace(model, way_for=comes.model, touched=now, idle=False)), ()
 
 
 def _unloaded_for_repair(memory: ServerMemory, model: ModelMemory, now: Instant) -> Folded:

@@ -165,6 +165,7 @@ class Full:
     Attributes:
         rank: of the model whose warm it was.
         loser, winner: the model that was evicted, and the one whose warm did it.
+        losers: all that this warm cost their places.
     """
 
     since: Instant
@@ -174,6 +175,7 @@ class Full:
     winner_size: int = 0
     loser_size: int = 0
     sweep: bool = False
+    losers: tuple[str, ...] = ()
 
 
 @record
@@ -238,6 +240,7 @@ class ModelMemory:
         disk_size: of its files, bytes; 0 where unknown. `learned_size`: what it took when it was loaded.
         used: the look that last showed that a client had used it, since it is listed.
         repaired: when we last unloaded it to have it loaded anew; `unloading` until it has left.
+        way_for: the better model for which we last unloaded it.
         client_reloads: monotonic instants of the last hour; `quarrelled` when they were told of.
         unloads: monotonic instants of the last hour at which it was gone for no reason but somebody's wish.
         told: the state that was last told of, at `told_at`.
@@ -285,6 +288,7 @@ class ModelMemory:
     used: Instant | None = None
     repaired: Instant | None = None
     unloading: bool = False
+    way_for: str | None = None
     probed: Instant | None = None
     probe_failures: int = 0
     slow: bool = False

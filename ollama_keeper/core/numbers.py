@@ -35,6 +35,8 @@ GRACE_FACTOR = 1.5
 GRACE_MOST_S = 600.0
 
 CLIENT_LEASE_UNMOVED_S = 60.0
+TESTED_WITHIN_S = 1.0  # from the answer of the idle test's ping to the look behind it
+MAKES_WAY_WITHIN_S = 30.0  # what was unloaded while idle is gone at the next look
 IDLE_TEST_EVERY_S = 60.0
 IDLE_FOR_S = 1.0  # an idle test speaks of the moment: what it allows must be sent at once
 YOUNG_LOAD_S = 30.0  # no ping beside a load of ours that is younger

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ollama_keeper.core.decide import Act, Why, decide
-from ollama_keeper.core.holds import holds
+from ollama_keeper.core.holds import holds, wants_load
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import IDLE_TEST_EVERY_S
@@ -15,7 +15,6 @@ from ollama_keeper.core.ownership import Claim, claim, lease_left_s, unused_in_s
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.pulls import pulling, retry_at, to_be_pulled
 from ollama_keeper.core.reasons import ServerState, State
-from ollama_keeper.core.turn import wants_load
 from ollama_keeper.core.versions import fast_path
 from ollama_keeper.core.wishes import Unwanted, ahead_s, not_to_be_kept
 
@@ -79,6 +78,8 @@ def _rests(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
     """Whether a ready model can be sent nothing but pings: as `decide`, without what no ready model has."""
     heard = memory.state is ServerState.UP and not memory.failures and not memory.silent and memory.hung is None
     if not heard or model.left_alone or model.pending is not None or not fast_path(memory.version):
+        return False
+    if memory.full is not None and memory.full.winner == model.model:  # it may have to make way
         return False
     return model.policy.probe_every_s is None and claim(model, memory, now) is Claim.OURS
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from ollama_keeper.core.budget import over_bytes
 from ollama_keeper.core.decide import Act, decide
 from ollama_keeper.core.facts import Listed, LoadRequest
-from ollama_keeper.core.holds import holds
+from ollama_keeper.core.holds import holds, wants_load
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import LoadRecord, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.policy import Policy
@@ -22,7 +22,7 @@ from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.requests import warm_options, warm_request
 from ollama_keeper.core.sizes import Size, context_of, size_of
 from ollama_keeper.core.states import state_of
-from ollama_keeper.core.turn import next_load, wants_load
+from ollama_keeper.core.turn import next_load
 from ollama_keeper.core.wishes import claimants, not_to_be_kept
 
 ALWAYS_S = float("inf")

@@ -21,7 +21,7 @@ def release(model: ModelMemory, memory: ServerMemory, now: Instant) -> LoadReque
     Nothing is, when the load is not ours, when it was given back already, when another kept name has the same runner,
     and when it is a lease that may expire by itself.
     """
-    if model.given_back or claim(model, memory, now) is not Claim.OURS or _kept_under_other_name(model, memory):
+    if model.given_back or claim(model, memory, now) is not Claim.OURS or kept_under_other_name(model, memory):
         return None
     if how(model) is Release.UNLOAD:
         return unload_request(model)
@@ -69,7 +69,8 @@ def _still_leaving(model: ModelMemory, memory: ServerMemory, now: Instant) -> bo
     return release(model, memory, now) is not None
 
 
-def _kept_under_other_name(model: ModelMemory, memory: ServerMemory) -> bool:
+def kept_under_other_name(model: ModelMemory, memory: ServerMemory) -> bool:
+    """Whether another kept name has the same runner."""
     key = model.present.key if model.present else None
     return any(other.present is not None and other.present.key == key for other in _others(model, memory))
 

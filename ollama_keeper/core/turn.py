@@ -1,12 +1,13 @@
 """`next_load`: whose turn it is. By rank, one load at a time a server, never into a hold."""
 
-from ollama_keeper.core.holds import holds
+from ollama_keeper.core.decide import Why, decide
+from ollama_keeper.core.holds import holds, wants_load
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.makeway import goes, tested
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.pace import to_describe
 from ollama_keeper.core.presence import strangers
 from ollama_keeper.core.reasons import ServerState, State
-from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.repair import refresh_due
 from ollama_keeper.core.wishes import ahead_s, not_to_be_kept
 
@@ -18,23 +19,24 @@ def next_load(memory: ServerMemory, now: Instant) -> str | None:
     """
     if memory.state is not ServerState.UP or memory.failures or loading(memory, now):
         return None
-    if to_describe(memory, now) is not None or strangers(memory):
+    if to_describe(memory, now) is not None or strangers(memory) or _way_is_made(memory, now):
         return None
     due = (model for model in memory.models if wants_load(model, memory) or refresh_due(model, memory, now))
     ready = (model for model in due if not holds(model, memory, now))
     return next((model.model for model in ready if not not_to_be_kept(model, memory, now)), None)
 
 
+def _way_is_made(memory: ServerMemory, now: Instant) -> bool:
+    """Whether a lesser model is about to go for the next one; one that is in use is waited for no longer."""
+    model = memory.get(memory.full.winner) if memory.full is not None else None
+    if model is None:
+        return False
+    return goes(model, now) or tested(model, memory, now) or decide(model, memory, now).why is Why.MAKES_WAY
+
+
 def loading(memory: ServerMemory, now: Instant) -> bool:
     """Whether a load of ours is open; there is only one a server."""
     return any(load.counts(now) for load in memory.open)
-
-
-def wants_load(model: ModelMemory, memory: ServerMemory) -> bool:
-    """Whether a model is absent, and it is known how to load it."""
-    absent = model.present is None and model.departure is not None and model.pending is None
-    known = model.shown is not None and not model.missing and memory.opened(model.model) is None
-    return absent and known and refusal(model, memory) is None
 
 
 def next_hold_ends(memory: ServerMemory, now: Instant) -> float | None:

@@ -273,6 +273,8 @@ def one_line_a_change(evidence: Evidence) -> Iterable[Breach]:
         event, model = change.event, change.model
         if event == "keeper.started":
             last.clear()
+        if model is not None and event == "model.released":  # and what is wanted again is told of anew
+            last.pop(model, None)
         if model is None or event not in RESIDENCY:
             continue
         if last.get(model) == event and event != "model.degraded":
