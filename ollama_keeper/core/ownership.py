@@ -97,9 +97,14 @@ def pinned(remaining_s: float) -> bool:
 
 
 def _untouched(model: ModelMemory) -> bool:
-    """Whether a lease of ours is listed with the very end that our last request gave it."""
+    """Whether a lease of ours is listed with the very end that our last request gave it.
+
+    A condemned runner in use lists the time of the look as its end (OLLAMA.md 1), which comes to that very end as well.
+    """
     record, touched = model.record, model.touched
     if record is None or record.lease_s is None or model.listed is None or touched is None:
+        return False
+    if model.used is not None and model.used > touched:
         return False
     return record.same(model.listed) and abs(_beyond_s(model.listed, record)) <= TIME_SLACK_S
 

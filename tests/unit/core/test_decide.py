@@ -116,6 +116,14 @@ def test_a_lease_that_nobody_touched_is_renewed_whatever_the_servers_clock_says(
     assert (decision.act, decision.why) == (Act.PING, Why.HALF_TIME)
 
 
+def test_a_condemned_runner_in_use_is_not_pinged_when_its_moving_end_comes_to_that_of_our_lease() -> None:
+    story = Story((wanted("a", lease_s=600.0, ping_every_s=None),)).begins()
+    story.warms("a", 4.0, listed("a", 604))
+    for second in range(10, 604, 15):
+        story.at(second).looks(listed("a", second))
+    assert story.at(603).looks(listed("a", 603)).decides("a").why is Why.HANDS_OFF
+
+
 def test_a_stop_of_a_lease_is_no_clock_that_was_set() -> None:
     story = Story((wanted("a", lease_s=120.0),)).begins()
     story.warms("a", 4.0, listed("a", 124))
