@@ -399,7 +399,9 @@ def test_two_keepers_may_share_a_file(tmp_path: Path, opened: Opened, told: Told
     for store in stores:
         store.close(SOON)
     found = {one.model: one.document for one in opened(tmp_path).read("gpu")}
-    assert found == {"own0": {"number": 99}, "own1": {"number": 99}, "shared": {"by": 1}}
+    last = found.pop("shared")["by"]
+    assert last in {0, 1}, "whoever wrote last, for each writes in its own time"
+    assert found == {"own0": {"number": 99}, "own1": {"number": 99}}
     assert told.nothing
 
 

@@ -121,7 +121,7 @@ def test_a_condemned_runner_in_use_is_not_pinged_when_its_moving_end_comes_to_th
     story.warms("a", 4.0, listed("a", 604))
     for second in range(10, 604, 15):
         story.at(second).looks(listed("a", second))
-    assert story.at(603).looks(listed("a", 603)).decides("a").why is Why.HANDS_OFF
+    assert story.at(602.5).looks(listed("a", 602.5)).decides("a").why is Why.HANDS_OFF
 
 
 def test_a_stop_of_a_lease_is_no_clock_that_was_set() -> None:
