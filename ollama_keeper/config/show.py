@@ -80,7 +80,7 @@ def _initial(url: str, version: str, found: Sequence[Found]) -> Iterator[str]:
     yield f"ollama: {json.dumps(url)}" if url != DEFAULT_URL else f"# ollama: {DEFAULT_URL}"
     yield ""
     yield "# The most important first. What was resident is wanted; take a '#' away to keep more."
-    yield "models:" if wanted else "models: []  # nothing was resident: choose below, and take the [] away"
+    yield "models:" if wanted else "models:  # nothing was resident: take the '#' of at least one away"
     yield from (f"  - {_name(model.name)}" for model in wanted)
     yield from (f"  # - {_name(model.name)}" for model in found if not model.resident)
     if not found:

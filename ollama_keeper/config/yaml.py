@@ -18,6 +18,7 @@ from ollama_keeper.errors import ConfigError, Mistake
 
 MAX_DEPTH = 16  # the deepest value of a good file is at 5
 MAX_NODES = 200_000  # 1,000 models of 20 keys are 41,000; an alias counts as all that it stands for
+MODELS = ("models",)  # a list of which every line is a comment yet, as `config init` begins one
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = re.compile(r"~|null|Null|NULL|")
@@ -183,7 +184,10 @@ class _Walk:
         return data
 
     def _entry(self, data: dict[str, object], name: str, value: _Node, path: Path) -> None:
-        if value.empty:
+        if value.empty and path == MODELS:
+            data[name] = []
+            self.values[path] = self._place(value, path)
+        elif value.empty:
             what = "has no value"
             self.mistakes.append(self.keys[path].mistake(what, "write one, or take the line out for the default"))
         else:

@@ -148,7 +148,7 @@ def test_a_first_file_wants_what_is_resident(write: Write) -> None:
 def test_a_first_file_without_a_resident_model_says_what_to_do(write: Write) -> None:
     text = initial(url="http://127.0.0.1:11434", version="0.33.0", found=[Found("llava:13b", resident=False)])
     assert load(path=write(text), models=["x"], environ={}).servers
-    assert load(path=write(text.replace("[]", "", 1).replace("# - ", "- ", 1)), environ={}).servers[0].policies
+    assert load(path=write(text.replace("# - ", "- ", 1)), environ={}).servers[0].policies
 
 
 def test_a_first_file_of_an_empty_server_names_the_command_that_fills_it() -> None:
