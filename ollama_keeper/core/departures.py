@@ -2,6 +2,7 @@
 
 from ollama_keeper.core.holds import yields_to
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.makeway import goes
 from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S, HOUR_S, TIME_SLACK_S, UNLOADS_TOLD
 from ollama_keeper.core.policy import OnExpire
@@ -41,6 +42,9 @@ class Scene:
 def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> Departure:
     """Why `left`, the entry of `model`, is gone, and how long the model is left alone for it."""
     cause = _cause(model, left, scene, now)
+    if model.made_way is not None and goes(model, now) and not scene.restarted:
+        better = model.made_way.model
+        return Departure(Cause.DISPLACED, now, model.last_seen, displaced_by=better, by_us=True, came=left.appeared)
     displacer = _displacer(model, scene) if cause is Cause.DISPLACED else None
     ours = _our_other_load(model, scene.before)
     return Departure(

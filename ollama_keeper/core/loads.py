@@ -18,7 +18,7 @@ from ollama_keeper.core.failures import breaker_due, breaker_opened, open_breake
 from ollama_keeper.core.holds import retry_in_s
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.makeway import makes_way
-from ollama_keeper.core.memory import Departure, Full, ModelMemory, OpenLoad, Pending, ServerMemory
+from ollama_keeper.core.memory import Departure, Full, MadeWay, ModelMemory, OpenLoad, Pending, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, RELOAD_FLOOR_S, RELOAD_FRACTION
 from ollama_keeper.core.ownership import pinned
 from ollama_keeper.core.policy import Release
@@ -237,7 +237,8 @@ def _unloaded_for_another(memory: ServerMemory, model: ModelMemory, now: Instant
     comes = makes_way(model, memory, now)
     if comes is None:
         return None
-    return memory.with_model(replace(model, way_for=comes.model, touched=now, idle=False)), ()
+    made_way = MadeWay(comes.model, now)
+    return memory.with_model(replace(model, made_way=made_way, touched=now, idle=False)), ()
 
 
 def _unloaded_for_repair(memory: ServerMemory, model: ModelMemory, now: Instant) -> Folded:

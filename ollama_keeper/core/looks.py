@@ -17,7 +17,6 @@ from ollama_keeper.core.facts import Listed, Looked, Send
 from ollama_keeper.core.failures import warm_failed
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.loads import hangs_no_more
-from ollama_keeper.core.makeway import goes
 from ollama_keeper.core.memory import (
     Departure,
     Full,
@@ -200,15 +199,11 @@ def _left(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> t
     if scene.before.is_leaving(model):
         return replace(model, present=None, record=None), _unloaded(model, scene.before.server)
     gone = departure(model, left, scene, now=now)
-    if goes(model, now):
-        gone = replace(gone, cause=Cause.DISPLACED, displacer=None, displaced_by=model.way_for, by_us=True, grace_s=0.0)
     if model.unloading:
         return _left_for_repair(model, gone), ()
     if not_to_be_kept(model, scene.before, now) is not None:
         return _left_off_duty(model, gone, scene.before.server)
-    after = replace(
-        unload_counted(model, gone), present=None, record=None, returned=None, departure=gone, way_for=None, told=None
-    )
+    after = replace(unload_counted(model, gone), present=None, record=None, returned=None, departure=gone, told=None)
     after, opened = displaced(after, gone, server=scene.before.server, now=now)
     change = ModelLost(
         server=scene.before.server,

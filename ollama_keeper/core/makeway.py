@@ -20,16 +20,17 @@ def makes_way(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelMe
     better rank. With nobody beside, the server chooses rightly: there is nobody else to evict. It goes before the first
     of several comes back: a runner tells the server what it saw free when it was loaded, as long as it stays (4).
     """
-    if claim(model, memory, now) is not Claim.OURS or kept_under_other_name(model, memory):
+    comes = _in_whose_way(model, memory, now)
+    if comes is None or claim(model, memory, now) is not Claim.OURS or kept_under_other_name(model, memory):
         return None
-    return _in_whose_way(model, memory, now)
+    return comes
 
 
 def goes(model: ModelMemory, now: Instant) -> bool:
     """Whether a model has just been unloaded to make way, and is listed yet."""
-    if model.way_for is None or model.present is None or model.touched is None:
+    if model.made_way is None or model.present is None:
         return False
-    return now.since(model.touched) < MAKES_WAY_WITHIN_S
+    return now.since(model.made_way.at) < MAKES_WAY_WITHIN_S
 
 
 def tested(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:

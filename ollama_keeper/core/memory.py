@@ -159,6 +159,14 @@ class Present:
 
 
 @record
+class MadeWay:
+    """An unload that made way for a better model."""
+
+    model: str
+    at: Instant
+
+
+@record
 class Full:
     """A warm cost a model of higher rank: neither it nor a lower rank is tried again (CONTRACT 8).
 
@@ -240,7 +248,7 @@ class ModelMemory:
         disk_size: of its files, bytes; 0 where unknown. `learned_size`: what it took when it was loaded.
         used: the look that last showed that a client had used it, since it is listed.
         repaired: when we last unloaded it to have it loaded anew; `unloading` until it has left.
-        way_for: the better model for which we last unloaded it.
+        made_way: when we last unloaded it for a better one.
         client_reloads: monotonic instants of the last hour; `quarrelled` when they were told of.
         unloads: monotonic instants of the last hour at which it was gone for no reason but somebody's wish.
         told: the state that was last told of, at `told_at`.
@@ -288,7 +296,7 @@ class ModelMemory:
     used: Instant | None = None
     repaired: Instant | None = None
     unloading: bool = False
-    way_for: str | None = None
+    made_way: MadeWay | None = None
     probed: Instant | None = None
     probe_failures: int = 0
     slow: bool = False
