@@ -146,7 +146,9 @@ def _was_seen(evidence: Evidence, reload: Load) -> bool:
     if not before or look is None:
         return False
     last = before[-1]
-    return last.who.split("/")[0] != US and (last.end or 0.0) < look - SETTLED_S
+    ended = last.end or 0.0
+    gone = any(one.key == reload.key and ended < one.at < asked for one in evidence.history.all_unloads)
+    return last.who.split("/")[0] != US and ended < look - SETTLED_S and not gone
 
 
 def few_failed_loads(evidence: Evidence) -> Iterable[Breach]:
