@@ -13,6 +13,7 @@ from ollama_keeper.core.policy import Contention
 from ollama_keeper.core.reasons import Cause, Failure, Reason, ServerState, State
 from ollama_keeper.core.record import record
 from ollama_keeper.core.refusals import refusal
+from ollama_keeper.core.room import room_seen
 from ollama_keeper.core.spread import spread
 from ollama_keeper.core.wishes import not_to_be_kept
 
@@ -91,9 +92,17 @@ def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None
     loser = memory.get(full.loser)
     if loser is not None and _has_given_up(loser, memory, now):
         return None
+    if room_seen(model, memory) and not _better_absent(model, memory, now):
+        return None
     evicts = Reason.SWEEPS_WANTED if full.sweep else Reason.EVICTS_WANTED
     reason = evicts if model.model == full.winner else Reason.SERVER_FULL
     return Hold(State.CONTENDED, reason, full.since.mono + FULL_FOR_S)
+
+
+def _better_absent(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    """Whether a better model is to come yet, for which the room is."""
+    better = takewhile(lambda other: other.policy.rank < model.policy.rank, memory.models)
+    return any(other.present is None and not _has_given_up(other, memory, now) for other in better)
 
 
 def _has_given_up(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:

@@ -38,6 +38,7 @@ from ollama_keeper.core.record import replace
 from ollama_keeper.core.release import how, without_released
 from ollama_keeper.core.reloads import reload_counted, reloaded_by_us, without_slow
 from ollama_keeper.core.requests import can_echo, lease_of, warm_options
+from ollama_keeper.core.room import room_seen, with_most
 from ollama_keeper.core.sizes import learned_now
 from ollama_keeper.core.wishes import not_to_be_kept
 
@@ -109,6 +110,7 @@ def _fold_server(scene: Scene, look: Looked, now: Instant) -> Folded:
         gpu_since=before.gpu_since or on_gpu,
         gpu_told=before.gpu_told and not on_gpu,
     )
+    after = with_most(after)
     if scene.restarted:
         return _begin_anew(after), tuple(changes)
     if before.abandoned is not None and before.hung is not None and moved:
@@ -125,7 +127,7 @@ def _begin_anew(memory: ServerMemory) -> ServerMemory:
     )
     gpu_since = any(entry.listed.size_vram > 0 for entry in memory.present)
     memory = replace(memory, models=models, leaving=(), full=None, abandoned=None, hung=None)
-    return replace(memory, freed=False, gpu_since=gpu_since, gpu_told=False)
+    return with_most(replace(memory, freed=False, gpu_since=gpu_since, gpu_told=False), anew=True)
 
 
 def recognised(memory: ServerMemory, now: Instant) -> ServerMemory:
@@ -394,6 +396,9 @@ def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) 
         if gone is None or not gone.by_us:
             continue
         full = _worse(full, _full(memory, loser, gone, now=now))
+        loaded = _loaded(gone, scene.before)
+        if loaded is not None and room_seen(loaded, scene.before):  # and yet it was not there
+            memory = with_most(memory, anew=True)
     return replace(memory, full=full)
 
 
@@ -406,7 +411,7 @@ def _room_made(scene: Scene, now: Instant) -> bool:
 
 
 def _full(memory: ServerMemory, loser: ModelMemory, gone: Departure, *, now: Instant) -> Full | None:
-    winner = next((model for model in memory.models if model.policy.name == _winner_name(gone, memory)), None)
+    winner = _loaded(gone, memory)
     if winner is None:
         return None
     lower, higher = (loser, winner) if loser.policy.rank > winner.policy.rank else (winner, loser)
@@ -419,6 +424,11 @@ def _full(memory: ServerMemory, loser: ModelMemory, gone: Departure, *, now: Ins
         loser_size=higher.size,
         losers=(higher.model,),
     )
+
+
+def _loaded(gone: Departure, memory: ServerMemory) -> ModelMemory | None:
+    """The kept model whose load has cost another its place."""
+    return next((model for model in memory.models if model.policy.name == _winner_name(gone, memory)), None)
 
 
 def _winner_name(gone: Departure, memory: ServerMemory) -> object:

@@ -10,6 +10,7 @@ from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import MAKES_WAY_WITHIN_S, TESTED_WITHIN_S
 from ollama_keeper.core.ownership import Claim, claim
 from ollama_keeper.core.release import kept_under_other_name
+from ollama_keeper.core.room import room_seen
 from ollama_keeper.core.wishes import not_to_be_kept
 
 
@@ -46,7 +47,8 @@ def _in_whose_way(model: ModelMemory, memory: ServerMemory, now: Instant) -> Mod
     if full is None or full.winner != model.model or model.present is None or memory.hung is not None:
         return None
     better = [other for other in memory.models if other.policy.rank < model.policy.rank]
-    come = [other for other in better if other.model in full.losers and _comes(other, memory, now)]
+    lost = [other for other in better if other.model in full.losers and not room_seen(other, memory)]
+    come = [other for other in lost if _comes(other, memory, now)]
     beside = len(come) > 1 or any(other.present is not None for other in better)
     return come[0] if come and beside else None
 

@@ -146,11 +146,16 @@ class Breaker:
 
 @record
 class Present:
-    """A listed model, wanted or guest: since when, and when its `expires_at` last moved."""
+    """A listed model, wanted or guest: since when, and when its `expires_at` last moved.
+
+    Attributes:
+        beside: bytes of GPU memory that others took at the look that first listed it.
+    """
 
     listed: Listed
     appeared: Instant
     moved: Instant
+    beside: int = 0
 
     @property
     def key(self) -> Key:
@@ -339,6 +344,7 @@ class ServerMemory:
         failed_loads: monotonic instants of failed loads of ours, of the last hour.
         freed: a hung scheduler was freed by us once, and hangs still.
         gpu_seen: something of this server was on a GPU, ever; `gpu_since` since it started; `gpu_told` that it is not.
+        most_vram, most_count: bytes of GPU memory that were taken at once, and how many were listed, at most.
         abandoned: a load of ours was given up, and nothing has changed since.
         strangers: entries of the last good look that made no sense, and are nothing known.
     """
@@ -375,6 +381,8 @@ class ServerMemory:
     abandoned: Instant | None = None
     hung: Instant | None = None
     freed: bool = False
+    most_vram: int = 0
+    most_count: int = 0
     gpu_seen: bool = False
     gpu_since: bool = False
     gpu_told: bool = False

@@ -35,6 +35,7 @@ GRACE_FACTOR = 1.5
 GRACE_MOST_S = 600.0
 
 CLIENT_LEASE_UNMOVED_S = 60.0
+ROOM_SHARE = 0.75  # of the free memory; Ollama loads beside others what is foretold to take 0.8 of it (OLLAMA.md 4)
 TESTED_WITHIN_S = 1.0  # from the answer of the idle test's ping to the look behind it
 MAKES_WAY_WITHIN_S = 30.0  # what was unloaded while idle is gone at the next look
 IDLE_TEST_EVERY_S = 60.0

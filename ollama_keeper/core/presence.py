@@ -22,11 +22,13 @@ def presumed(memory: ServerMemory, look: Looked) -> Looked:
 def entries(memory: ServerMemory, listed: tuple[Listed, ...], now: Instant) -> tuple[Present, ...]:
     """The entries of a new look, each with when it appeared and when its expiry last moved."""
     known = {present.key: present for present in memory.present}
+    taken = sum(entry.size_vram for entry in listed)
     found = {}
     for entry in listed:
         old = known.get((entry.name, entry.digest))
         moved = old.moved if old and old.listed.expires_at == entry.expires_at else now
-        found[entry.name, entry.digest] = Present(entry, old.appeared if old else now, moved)
+        beside = old.beside if old else taken - entry.size_vram
+        found[entry.name, entry.digest] = Present(entry, old.appeared if old else now, moved, beside)
     return tuple(found.values())
 
 
