@@ -47,7 +47,7 @@ from ollama_keeper.core.learn import learn
 from ollama_keeper.core.makeway import makes_way
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.names import parse_name
-from ollama_keeper.core.numbers import RECHECK_S, SUSPECT_AFTER_S
+from ollama_keeper.core.numbers import IDLE_FOR_S, RECHECK_S, SUSPECT_AFTER_S
 from ollama_keeper.core.pace import fresh_for_s, look_after_s, tags_due, to_describe
 from ollama_keeper.core.pulls import may_go_on, next_pull, next_try
 from ollama_keeper.core.reasons import Cause, Failure, ServerState
@@ -420,9 +420,11 @@ class Server:
         if decision is None or decision.act is not Act.IDLE_TEST:
             return None
         await self._send(ping)
+        answered = self._clock.now()
         await asyncio.sleep(ANSWERED_GAP_S)
         after = await self._expiry(name)
-        return after is not None and after != before
+        late = self._clock.now().since(answered) > IDLE_FOR_S  # who came meanwhile, a slow look may not show
+        return after is not None and after != before and not late
 
     async def _expiry(self, name: str) -> object:
         await self.look_anew()
