@@ -60,6 +60,7 @@ EDGES_EVERY_S = 0.5
 SHORTEST_WAIT_S = 0.001  # a hold may end within the rounding of its own end: without this the lane would spin
 PROGRESS_EVERY_S = 1.0  # a server tells each 60 ms how far a pull is
 IDLE_TEST_GAP_S = 0.02
+OWN_USE_WITHIN_S = 6.0  # of our answer: its end is counted behind an unload under way, 5 s at most (OLLAMA.md 4)
 ANSWERED_GAP_S = (
     0.006  # the server updates expires_at up to 1.3 ms after its answer (OLLAMA.md 1); a user may come meanwhile
 )
@@ -415,7 +416,7 @@ class Server:
         before = await self._expiry(name)
         await asyncio.sleep(IDLE_TEST_GAP_S)
         if before is None or await self._expiry(name) != before:
-            return False
+            return None if self._just_touched(name) else False
         decision = self._decision(name)
         if decision is None or decision.act is not Act.IDLE_TEST:
             return None
@@ -425,6 +426,12 @@ class Server:
         after = await self._expiry(name)
         late = self._clock.now().since(answered) > IDLE_FOR_S  # who came meanwhile, a slow look may not show
         return after is not None and after != before and not late
+
+    def _just_touched(self, name: str) -> bool:
+        """Whether it may be our own request that the server still counts as one."""
+        model = self.memory.get(name)
+        touched = model.touched if model else None
+        return touched is not None and self._clock.now().since(touched) < OWN_USE_WITHIN_S
 
     async def _expiry(self, name: str) -> object:
         await self.look_anew()

@@ -26,6 +26,7 @@ from ollama_keeper.simulator.state import (
     FOREVER,
     SECOND,
     Child,
+    Delays,
     Failure,
     Runner,
     RunnerOptions,
@@ -240,6 +241,10 @@ class Simulator(Server):
         """Give the server so many bytes of GPU memory."""
         self._settle(vram=total, gpus=gpus)
 
+    def ends_late(self, seconds: float) -> None:
+        """Let the scheduler learn so late that a request has ended, as behind an unload that waits for GPU memory."""
+        self._settle(delays=replace(self.state.settings.delays, finish=round(seconds * SECOND)))
+
     def max_loaded(self, models: int) -> None:
         """Allow so many loaded models."""
         self._settle(max_loaded_models=models)
@@ -414,7 +419,7 @@ class Simulator(Server):
         else:
             self.show(presence)
 
-    def _settle(self, **changes: int) -> None:
+    def _settle(self, **changes: int | Delays) -> None:
         event: Event = Reconfigured(replace(self.state.settings, **changes))  # type: ignore[arg-type]
         self.step(event)
 

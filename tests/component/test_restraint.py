@@ -203,6 +203,20 @@ async def test_equal_ones_end_with_the_first_in_their_places_and_no_more_loads()
     await sim.close()
 
 
+async def test_a_lesser_one_makes_way_though_the_server_counts_its_load_as_a_use_for_a_while_yet() -> None:
+    """It does as long as it waits for the memory of what it has evicted; an idle test must not take that for a user."""
+    number, room = 4, 3
+    sim = crowded(number, room=room)
+    sim.ends_late(2.0)
+    async with keeping(sim, *crowd(number)) as keeper:
+        await until(lambda: bool(keeper.all("model.lost")))
+        sim.ends_late(0.001)
+        await asyncio.sleep(120)
+        assert all(sim.is_resident(name) for name in crowd(number)[:room])
+        assert len(our_loads(sim)) == room + 2, [load.model for load in our_loads(sim)]
+    await sim.close()
+
+
 @pytest.mark.parametrize("number", [2, 20, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(300)])])
 async def test_restarts_of_the_keeper_do_not_try_again(tmp_path: Path, number: int) -> None:
     sim = crowded(number, room=1)
