@@ -120,7 +120,7 @@ def _cause(model: ModelMemory, left: Present, scene: Scene, now: Instant) -> Cau
     if before.good is None or now.since(before.good) > UNOBSERVED_INTERVALS * model.policy.interval_s:
         return Cause.UNOBSERVED
     ours = _our_other_load(model, before)
-    if _expired(left, before, now) and not (ours is not None and _condemned(left, before)):
+    if _expired(left, before, now) and not _condemned(left, before):
         return Cause.EXPIRED
     if scene.came or ours is not None:
         return Cause.DISPLACED

@@ -47,6 +47,13 @@ def test_a_model_whose_expiry_was_already_past_was_unloaded() -> None:
     assert story.last("model.lost").cause is Cause.UNLOADED
 
 
+def test_a_busy_model_that_was_condemned_at_the_last_look_was_unloaded() -> None:
+    """A client that waits for it with other options, or keep_alive 0: each look lists its own time as the end."""
+    story = resident("a", expires_s=300).at(15).looks(listed("a", 15.004)).at(30).looks()
+    assert story.last("model.lost").cause is Cause.UNLOADED
+    assert story.state("a")[0] == "cold"
+
+
 def test_a_model_that_left_while_another_came_was_displaced_by_it() -> None:
     lost = resident("a").at(15).looks(listed("guest")).last("model.lost")
     assert (lost.cause, lost.displaced_by) == (Cause.DISPLACED, "guest:latest")
