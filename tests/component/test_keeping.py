@@ -299,6 +299,15 @@ async def test_a_keep_alive_never_reaches_a_busy_condemned_model_so_the_schedule
         assert keeper.events("server.scheduler_hung") == []
 
 
+async def test_a_busy_machine_on_which_an_end_is_noticed_late_looks_like_no_user(sim: Simulator) -> None:
+    async with keeping(sim, QWEN) as keeper:
+        await pinned(sim, QWEN)
+        sim.ends_late(0.03)
+        await sim.client(QWEN, prompt="hi", tokens=3, keep_alive="5m")
+        await asyncio.sleep(120)
+        assert keeper.events("model.repinned") == ["model.repinned"]
+
+
 async def test_an_idle_test_whose_last_look_is_slow_shows_nothing(sim: Simulator) -> None:
     """Who came while that look was on its way would get a keep_alive into a running request (OLLAMA.md 4.1)."""
     async with keeping(sim, QWEN) as keeper:
