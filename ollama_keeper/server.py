@@ -62,7 +62,7 @@ PROGRESS_EVERY_S = 1.0  # a server tells each 60 ms how far a pull is
 IDLE_TEST_GAP_S = 0.02
 OWN_USE_WITHIN_S = 6.0  # of our answer: its end is counted behind an unload under way, 5 s at most (OLLAMA.md 4)
 ANSWERED_GAPS_S = (0.006, 0.05)
-"""Until the looks behind an answer: its end moves the expiry up to 1.3 ms later (OLLAMA.md 1), more on a busy machine."""
+"""Until the looks behind an answer: the end moves the expiry 1.3 ms later (OLLAMA.md 1), or more on a busy machine."""
 PLEASE_REPORT = "a fault of ollama-keeper: please report it with this line"
 
 
