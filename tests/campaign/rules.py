@@ -224,14 +224,12 @@ def _after_idle_test(touches: list[Request], request: Request) -> bool:
 
 def nothing_shown_that_is_not(evidence: Evidence) -> Iterable[Breach]:
     """What is shown as ready is listed; a loss is shown within three intervals and the timeout of a look."""
-    gone: dict[str, float] = {}
     for sample in evidence.record.samples:
         policies = {policy.model: policy for policy in evidence.policies(sample.at).values()}
         for model, (state, _) in sample.states.items():
             if model in sample.listed or state not in SHOWN or model not in policies:
-                gone.pop(model, None)
                 continue
-            since = gone.setdefault(model, _left(evidence, model, sample.at))
+            since = _left(evidence, model, sample.at)
             limit_s = 3 * policies[model].interval_s + LOOK_TIMEOUT_S + SETTLED_S
             if sample.at - since > limit_s:
                 yield Breach("every loss is seen", sample.at, f"{model} is shown as {state}, gone since {since:.0f} s")
