@@ -8,6 +8,7 @@ made on its server's record.
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.kit.services import arrived
 from tests.kit.transport import SimTransport
 
 HEAL_S = 60.0
+WRITES_WITHIN_MS = 500
 QUIET_S = 150.0  # kept connections are closed after an idle minute
 STEADY_S = 40.0  # longer than two intervals: what a start leaves behind is over
 READY = "ready"
@@ -182,6 +184,15 @@ async def quiet(before: Footprint, jobs: Callable[[], int] = int) -> Footprint:
     """What is held once that is as before, or some time has passed."""
     with suppress(AssertionError):
         await until(lambda: footprint(jobs()) == before, limit_s=QUIET_S)
+    return once_written(before, jobs)
+
+
+def once_written(before: Footprint, jobs: Callable[[], int]) -> Footprint:
+    """The same, once the thread of the store has ended what it writes: it lives in real time."""
+    for _ in range(WRITES_WITHIN_MS // 10):
+        if footprint(jobs()) == before:
+            break
+        time.sleep(0.01)
     return footprint(jobs())
 
 
