@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 MODELS ?= qwen3:8b nomic-embed-text
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN)))) # half of the tests wait for processes that they have started
+# Half of the tests wait for processes that they have started.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 MINUTES ?= 10
 DAYS ?= 20

@@ -22,6 +22,7 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT})
 """A full disk, or a terminal that is gone."""
 WRONG = "64 wrong command line; 78 wrong configuration."
 LONGEST_SHOWN = 60
+LONGEST_S = 366 * 86_400.0  # as for durations of the configuration
 MEANT = {
     "check": ("doctor", "diagnose", "lint", "test", "validate", "verify"),
     "events": ("history", "log", "logs"),
@@ -34,7 +35,6 @@ MEANT = {
     "config init": ("init", "setup"),
 }
 """What is likely meant by words that other tools have, and that are like none of ours or like the wrong one."""
-LONGEST_S = 366 * 86_400.0  # as for durations of the configuration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

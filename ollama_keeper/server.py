@@ -44,7 +44,7 @@ from ollama_keeper.core.facts import (
 )
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.learn import learn
-from ollama_keeper.core.makeway import makes_way
+from ollama_keeper.core.makeway import costly, makes_way
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.names import parse_name
 from ollama_keeper.core.numbers import IDLE_FOR_S, RECHECK_S, SUSPECT_AFTER_S
@@ -251,7 +251,7 @@ class Server:
                 await self._ask_version()
             self.learn(looked)
             await self._inquire()
-            for model in self._in_the_way():
+            for model in self._to_go():
                 self._touch(model.model)
         except OllamaError as error:
             self.counts.look_failed(error.reason)
@@ -259,11 +259,12 @@ class Server:
         finally:
             self._looked = self._clock.now().mono
 
-    def _in_the_way(self) -> Iterator[ModelMemory]:
+    def _to_go(self) -> Iterator[ModelMemory]:
         """What is to go soon, so that it is not left to its own check: what is given back, and what makes way."""
         yield from self.memory.leaving
-        now = self._clock.now()
-        yield from (model for model in self.memory.models if makes_way(model, self.memory, now) is not None)
+        model = costly(self.memory)
+        if model is not None and makes_way(model, self.memory, self._clock.now()) is not None:
+            yield model
 
     async def _answer_of_ps(self) -> Looked:
         """The answer of `/api/ps`; while it is silent, `/api/version` is asked beside it to tell busy from down."""

@@ -5,7 +5,7 @@ import json
 
 import click
 
-from ollama_keeper.commands.once import watching
+from ollama_keeper.commands.once import ANSWERS_WITHIN_S, watching
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT
 from ollama_keeper.config import Config
 from ollama_keeper.core.changes import Change, ServerWaiting
@@ -19,8 +19,6 @@ from ollama_keeper.ollama.wire import load_body
 from ollama_keeper.report.phrases import REASONS, why
 from ollama_keeper.store import Store, open_store
 
-ANSWER_WITHIN_S = 30.0  # for all questions: what is listed, what is stored, and one for each model
-
 
 def say_what_would_be_sent(config: Config) -> int:
     """Looks at each server and prints a line for each model; the exit tells whether all servers answered."""
@@ -29,7 +27,7 @@ def say_what_would_be_sent(config: Config) -> int:
 
 async def _say(config: Config, store: Store) -> int:
     async with watching(config, store, say=_say_waiting, dry_run=True) as watch:
-        await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
+        await watch.until(watch.all_told, timeout_s=ANSWERS_WITHIN_S)
         up = [server for server in watch.servers if server.memory.state is ServerState.UP]
         for server in up:
             for model in server.memory.models:

@@ -19,6 +19,8 @@ from ollama_keeper.store import Store
 
 Say = Callable[[Change], None]
 
+ANSWERS_WITHIN_S = 30.0  # for all questions: what is listed, what is stored, and one for each model
+
 
 class Watch:
     """The servers of a configuration while a command runs, and a signal each time that something was learnt."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ollama_keeper.commands.asked import with_kept
-from ollama_keeper.commands.once import Watch, watching
+from ollama_keeper.commands.once import ANSWERS_WITHIN_S, Watch, watching
 from ollama_keeper.commands.past import state_seen
 from ollama_keeper.commands.plan_text import document, text
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, Unusable
@@ -17,8 +17,6 @@ from ollama_keeper.core.plan import Do, Plan
 from ollama_keeper.core.plan import plan as planned
 from ollama_keeper.core.reasons import ServerState, State
 from ollama_keeper.store import open_store
-
-ANSWER_WITHIN_S = 30.0  # for all questions: what is listed, what is stored, and one for each model
 
 
 def plan(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, as_json: bool) -> int:
@@ -32,7 +30,7 @@ def plan(path: Path | None, models: Sequence[str], flags: Mapping[str, object], 
 async def _plan(config: Config, *, as_json: bool) -> int:
     store = open_store(state_seen(config), report=lambda _: None, read_only=True)
     async with watching(config, store, say=lambda _: None, dry_run=True) as watch:
-        await watch.until(watch.all_told, timeout_s=ANSWER_WITHIN_S)
+        await watch.until(watch.all_told, timeout_s=ANSWERS_WITHIN_S)
         now = watch.clock.now()
         plans = tuple(planned(server.memory, now) for server in watch.servers)
         if as_json:

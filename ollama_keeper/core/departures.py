@@ -41,10 +41,10 @@ class Scene:
 
 def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> Departure:
     """Why `left`, the entry of `model`, is gone, and how long the model is left alone for it."""
-    cause = _cause(model, left, scene, now)
     if model.made_way is not None and goes(model, now) and not scene.restarted:
         better = model.made_way.model
         return Departure(Cause.DISPLACED, now, model.last_seen, displaced_by=better, by_us=True, came=left.appeared)
+    cause = _cause(model, left, scene, now)
     displacer = _displacer(model, scene) if cause is Cause.DISPLACED else None
     ours = _our_other_load(model, scene.before)
     return Departure(

@@ -4,7 +4,6 @@ What holds an absent model back, in the order of the table of states (CONTRACT 3
 """
 
 from collections.abc import Iterator
-from itertools import takewhile
 
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Breaker, Departure, ModelMemory, Present, ServerMemory
@@ -101,7 +100,7 @@ def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None
 
 def _better_absent(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
     """Whether a better model is to come yet, for which the room is."""
-    better = takewhile(lambda other: other.policy.rank < model.policy.rank, memory.models)
+    better = memory.better_than(model)
     return any(other.present is None and not _has_given_up(other, memory, now) for other in better)
 
 
@@ -165,8 +164,7 @@ def _behind_a_better_one(model: ModelMemory, memory: ServerMemory, now: Instant)
     """
     if model.departure is not None and model.departure.cause is Cause.BY_COMMAND:  # somebody wants it now
         return None
-    better = takewhile(lambda other: other.policy.rank < model.policy.rank, memory.models)
-    left = [(other, until) for other in better if (until := _grace_ends(other, now)) is not None]
+    left = [(other, until) for other in memory.better_than(model) if (until := _grace_ends(other, now)) is not None]
     ends = [until for other, until in left if not _has_given_up(other, memory, now)]
     return Hold(State.QUEUED, Reason.BEHIND_LOAD, max(ends)) if ends else None
 

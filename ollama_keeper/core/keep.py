@@ -92,9 +92,10 @@ def server_document(memory: ServerMemory) -> Document:
             "winner": full.winner,
             "loser": full.loser,
             "sweep": full.sweep,
+            "winner_size": full.winner_size,
+            "loser_size": full.loser_size,
+            "losers": list(full.losers),
         }
-        kept["full"] |= {"winner_size": full.winner_size, "loser_size": full.loser_size}
-        kept["full"] |= {"losers": list(full.losers)}
     return kept
 
 

@@ -14,6 +14,11 @@ from ollama_keeper.core.room import room_seen
 from ollama_keeper.core.wishes import not_to_be_kept
 
 
+def costly(memory: ServerMemory) -> ModelMemory | None:
+    """The one model that may have to make way: its load has cost better ones their places."""
+    return memory.get(memory.full.winner) if memory.full is not None else None
+
+
 def makes_way(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelMemory | None:
     """The better model for which a resident one is to go; None where it may stay.
 
@@ -46,7 +51,7 @@ def _in_whose_way(model: ModelMemory, memory: ServerMemory, now: Instant) -> Mod
     full = memory.full
     if full is None or full.winner != model.model or model.present is None or memory.hung is not None:
         return None
-    better = [other for other in memory.models if other.policy.rank < model.policy.rank]
+    better = tuple(memory.better_than(model))
     lost = [other for other in better if other.model in full.losers and not room_seen(other, memory)]
     come = [other for other in lost if _comes(other, memory, now)]
     beside = len(come) > 1 or any(other.present is not None for other in better)

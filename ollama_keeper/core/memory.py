@@ -3,7 +3,9 @@
 Everything that the keeper tells, decides or shows is a function of this, of the policies in it, and of the moment.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from ollama_keeper.core.facts import Kind, Listed, LoadRequest, Send, Shown
 from ollama_keeper.core.instant import Instant
@@ -404,6 +406,10 @@ class ServerMemory:
             if model.policy.model == name:
                 return model
         return next((model for model in self.leaving if model.model == name), None)
+
+    def better_than(self, model: ModelMemory) -> Iterator[ModelMemory]:
+        """The wanted models of higher rank, the best first."""
+        return takewhile(lambda other: other.policy.rank < model.policy.rank, self.models)
 
     def is_leaving(self, model: ModelMemory) -> bool:
         """Whether a model is wanted no more, and only still to be given back."""

@@ -4,6 +4,7 @@ from ollama_keeper.core.facts import Listed, Looked
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, Present, ServerMemory
 from ollama_keeper.core.record import replace
+from ollama_keeper.core.room import held
 
 
 def presumed(memory: ServerMemory, look: Looked) -> Looked:
@@ -22,7 +23,7 @@ def presumed(memory: ServerMemory, look: Looked) -> Looked:
 def entries(memory: ServerMemory, listed: tuple[Listed, ...], now: Instant) -> tuple[Present, ...]:
     """The entries of a new look, each with when it appeared and when its expiry last moved."""
     known = {present.key: present for present in memory.present}
-    taken = sum(entry.size_vram for entry in listed)
+    taken = held(listed)
     found = {}
     for entry in listed:
         old = known.get((entry.name, entry.digest))

@@ -7,14 +7,19 @@ scheduler will find free. Without a GPU it evicts for no lack of memory, so noth
 
 from collections.abc import Iterable
 
-from ollama_keeper.core.memory import ModelMemory, Present, ServerMemory
+from ollama_keeper.core.facts import Listed
+from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import ROOM_SHARE
 from ollama_keeper.core.record import replace
 
 
-def held(present: Iterable[Present]) -> int:
+def held(listed: Iterable[Listed]) -> int:
     """Bytes of GPU memory that listed models take."""
-    return sum(entry.listed.size_vram for entry in present)
+    return sum(entry.size_vram for entry in listed)
+
+
+def _held_now(memory: ServerMemory) -> int:
+    return held(entry.listed for entry in memory.present)
 
 
 def room_seen(model: ModelMemory, memory: ServerMemory) -> bool:
@@ -23,12 +28,12 @@ def room_seen(model: ModelMemory, memory: ServerMemory) -> bool:
         return False
     most = memory.most_vram
     beside = (most - entry.beside - entry.listed.size_vram for entry in memory.present)
-    return model.size <= min((most - held(memory.present), *beside)) * ROOM_SHARE
+    return model.size <= min((most - _held_now(memory), *beside)) * ROOM_SHARE
 
 
 def with_most(memory: ServerMemory, *, anew: bool = False) -> ServerMemory:
     """The memory with the most that was resident at once; `anew` where what was seen before proves nothing any more."""
-    vram, count = held(memory.present), len(memory.present)
+    vram, count = _held_now(memory), len(memory.present)
     if not anew:
         vram, count = max(vram, memory.most_vram), max(count, memory.most_count)
     return replace(memory, most_vram=vram, most_count=count)

@@ -3,7 +3,7 @@
 from ollama_keeper.core.decide import Why, decide
 from ollama_keeper.core.holds import holds, wants_load
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.makeway import goes, tested
+from ollama_keeper.core.makeway import costly, goes, tested
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.pace import to_describe
 from ollama_keeper.core.presence import strangers
@@ -28,7 +28,7 @@ def next_load(memory: ServerMemory, now: Instant) -> str | None:
 
 def _way_is_made(memory: ServerMemory, now: Instant) -> bool:
     """Whether a lesser model is about to go for the next one; one that is in use is waited for no longer."""
-    model = memory.get(memory.full.winner) if memory.full is not None else None
+    model = costly(memory)
     if model is None:
         return False
     return goes(model, now) or tested(model, memory, now) or decide(model, memory, now).why is Why.MAKES_WAY

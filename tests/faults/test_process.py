@@ -368,9 +368,8 @@ def test_fault_F10_secrets_in_every_place(world: World, server: Simulated) -> No
     shown = world.do("config", "show", "--config", str(config))
     keeper.signal(signal.SIGTERM)
     assert keeper.ended() == 0
-    status = world.do(
-        "status", "--config", str(config)
-    )  # it looks by itself, which beside the keeper's looks would be two
+    # It looks by itself, which beside the looks of the keeper would be two at once.
+    status = world.do("status", "--config", str(config))
     told = "\n".join([*pages, argv, shown.out, shown.err, status.out, status.err])
     assert all(request["user_agent"].startswith("ollama-keeper") for request in server.requests("/api/ps"))
     survived(server, keeper, told=told)
