@@ -34,7 +34,7 @@ def makes_way(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelMe
 
 def goes(model: ModelMemory, now: Instant) -> bool:
     """Whether a model has just been unloaded to make way, and is listed yet."""
-    if model.made_way is None or model.present is None:
+    if model.made_way is None or model.present is None or model.present.appeared > model.made_way.at:
         return False
     return now.since(model.made_way.at) < MAKES_WAY_WITHIN_S
 

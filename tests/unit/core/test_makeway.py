@@ -82,6 +82,18 @@ def test_one_that_does_not_leave_holds_nobody_back_for_more_than_half_a_minute()
     assert story.loads_next() == BEST
 
 
+def test_one_that_a_client_loads_back_at_once_is_not_about_to_go_any_more() -> None:
+    story = costly()
+    story.finds_idle(LESSER)
+    unload = story.decides(LESSER).request
+    assert unload is not None
+    story.sends(unload).looks()
+    story.at(story.seconds + 5).looks(listed(LESSER, story.seconds + 300))
+    assert story.loads_next() == BEST
+    story.at(story.seconds + 5).looks()
+    assert story.last("model.lost").displaced_by != BEST
+
+
 def test_of_two_the_lesser_one_is_evicted_by_the_server_itself() -> None:
     story = Story((wanted(BEST), wanted(LESSER))).begins()
     story.warms(BEST)
