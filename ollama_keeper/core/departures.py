@@ -1,10 +1,10 @@
 """Why a model left (CONTRACT 4): the first cause whose test holds."""
 
-from ollama_keeper.core.holds import yields_to
+from ollama_keeper.core.gaps import loading_s
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.makeway import goes
 from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
-from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S, HOUR_S, TIME_SLACK_S, UNLOADS_TOLD
+from ollama_keeper.core.numbers import HOUR_S, TIME_SLACK_S, UNLOADS_TOLD
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.reasons import Cause
 from ollama_keeper.core.record import record, replace
@@ -62,23 +62,20 @@ def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) 
 
 def grace_s(model: ModelMemory, memory: ServerMemory) -> float:
     """How long an unexplained unload is left alone: a client's reload or a guest's load under way is listed nowhere."""
-    return max(model.policy.unload_grace_s, _loading_s(memory) or 0.0)
+    return max(model.policy.unload_grace_s, loading_s(memory) or 0.0)
 
 
-def behind_guest(model: ModelMemory, scene: Scene, now: Instant) -> ModelMemory:
-    """An absent model whose guest in use has left before its time: perhaps for another, which is listed once loaded.
+def left_a_gap(guest: Present, scene: Scene, now: Instant) -> bool:
+    """Whether the place of a guest that left may be taken already, by a load that is listed only once it has ended.
 
-    So the model is left alone for as long as a load takes; a warm sent into it would cost that client a second load.
+    It left before its time, perhaps for another; or our own load pushed it out while it was in use, so that it is most
+    likely asked for again.
     """
-    guest, gone = yields_to(model, scene.before, now), model.departure
-    if gone is None or guest is None or guest not in scene.gone or scene.came or scene.restarted:
-        return model
-    ours = scene.before.open or any(other.pending for other in scene.before.known)
-    if ours or _expired(guest, scene.before, now):
-        return model
-    loading_s = _loading_s(scene.before)
-    left_s = model.policy.unload_grace_s if loading_s is None else loading_s
-    return replace(model, departure=replace(gone, grace_s=now.since(gone.at) + left_s))
+    sent = [load.since.mono for load in scene.before.open if load.counts(now)]
+    sent += [other.pending.at.mono - other.pending.took_s for other in scene.before.known if other.pending]
+    if sent:
+        return guest.moved.mono >= min(sent)
+    return not _expired(guest, scene.before, now)
 
 
 def unload_counted(model: ModelMemory, gone: Departure) -> ModelMemory:
@@ -98,11 +95,6 @@ def loss_hint(model: ModelMemory, gone: Departure) -> str | None:
 
 
 UNLOADER = "a client probably sends keep_alive 0, which unloads a model after each answer"
-
-
-def _loading_s(memory: ServerMemory) -> float | None:
-    """How long a load may take there; None where none is known."""
-    return None if memory.longest_load_s is None else min(GRACE_FACTOR * memory.longest_load_s, GRACE_MOST_S)
 
 
 def _may_be_undone(cause: Cause, displacer: Present | None, scene: Scene) -> bool:

@@ -5,6 +5,7 @@ What holds an absent model back, in the order of the table of states (CONTRACT 3
 
 from collections.abc import Iterator
 
+from ollama_keeper.core.gaps import gap_ends
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Breaker, Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_LOADS_AN_HOUR, FULL_FOR_S, HOUR_S
@@ -91,7 +92,7 @@ def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None
     loser = memory.get(full.loser)
     if loser is not None and _has_given_up(loser, memory, now):
         return None
-    if room_seen(model, memory) and not _better_absent(model, memory, now):
+    if room_seen(model, memory) and not _better_absent(model, memory, now) and gap_ends(model, memory, now) is None:
         return None
     evicts = Reason.SWEEPS_WANTED if full.sweep else Reason.EVICTS_WANTED
     reason = evicts if model.model == full.winner else Reason.SERVER_FULL
@@ -154,7 +155,9 @@ def _waiting(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator
         yield Hold(State.COLD, Reason.SCHEDULER_HUNG)
     if memory.state is ServerState.BUSY or memory.abandoned is not None:
         yield Hold(State.COLD, Reason.SERVER_BUSY)
-    yield _behind_a_better_one(model, memory, now)
+    if departure is None or departure.cause is not Cause.BY_COMMAND:  # else somebody wants it now
+        yield _behind_a_better_one(model, memory, now)
+        yield _behind_a_gap(model, memory, now)
 
 
 def _behind_a_better_one(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
@@ -162,11 +165,14 @@ def _behind_a_better_one(model: ModelMemory, memory: ServerMemory, now: Instant)
 
     Mostly a client is loading it anew, or what pushed it out: a load of ours beside that costs that client twice.
     """
-    if model.departure is not None and model.departure.cause is Cause.BY_COMMAND:  # somebody wants it now
-        return None
     left = [(other, until) for other in memory.better_than(model) if (until := _grace_ends(other, now)) is not None]
     ends = [until for other, until in left if not _has_given_up(other, memory, now)]
     return Hold(State.QUEUED, Reason.BEHIND_LOAD, max(ends)) if ends else None
+
+
+def _behind_a_gap(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
+    until = gap_ends(model, memory, now)
+    return None if until is None else Hold(State.QUEUED, Reason.BEHIND_LOAD, until)
 
 
 def _grace_ends(model: ModelMemory, now: Instant) -> float | None:

@@ -11,7 +11,7 @@ from ollama_keeper.core.changes import (
     ServerUp,
     WarmFailed,
 )
-from ollama_keeper.core.departures import Scene, behind_guest, departure, loss_hint, unload_counted
+from ollama_keeper.core.departures import Scene, departure, left_a_gap, loss_hint, unload_counted
 from ollama_keeper.core.displacements import displaced, displaced_unseen
 from ollama_keeper.core.facts import Listed, Looked, Send
 from ollama_keeper.core.failures import warm_failed
@@ -61,7 +61,7 @@ def fold_look(memory: ServerMemory, look: Looked, now: Instant) -> Folded:
             lost.append(model.model)
         server, changes = server.with_model(folded), (*changes, *told)
     server = _vanish(server)
-    server = _fill(server, scene, lost, now=now)
+    server = replace(_fill(server, scene, lost, now=now), gap=_gap(server, scene, lost, now=now))
     return without_released(server, now), changes
 
 
@@ -160,7 +160,6 @@ def _absent(model: ModelMemory, scene: Scene, now: Instant) -> tuple[ModelMemory
     if model.present is None:
         if model.departure is None and scene.before.opened(model.model) is None:
             model = replace(model, departure=Departure(Cause.FIRST_SEEN, at=now))
-        model = behind_guest(model, scene, now)
         return displaced_unseen(model, _guests(scene), server=scene.before.server, now=now)
     if scene.before.opened(model.model) is not None:
         return replace(model, present=None), ()
@@ -400,6 +399,20 @@ def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) 
         if loaded is not None and room_seen(loaded, scene.before):  # and yet it was not there
             memory = with_most(memory, anew=True)
     return replace(memory, full=full)
+
+
+def _gap(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) -> Instant | None:
+    """Since when there may be a load of a client under way that no look shows yet; None once somebody else came."""
+    before = scene.before
+    ours = {model.policy.name for model in before.known if model.pending or before.opened(model.model)}
+    if scene.restarted or any(present.listed.name not in ours for present in scene.came):
+        return None
+    gone = (memory.model(name) for name in lost)
+    unexplained = any(model.departure and model.departure.grace_s and not model.given_back for model in gone)
+    guests = before.guests()
+    if unexplained or any(left in guests and left_a_gap(left, scene, now) for left in scene.gone):
+        return now
+    return before.gap
 
 
 def _room_made(scene: Scene, now: Instant) -> bool:

@@ -347,6 +347,7 @@ class ServerMemory:
         freed: a hung scheduler was freed by us once, and hangs still.
         gpu_seen: something of this server was on a GPU, ever; `gpu_since` since it started; `gpu_told` that it is not.
         most_vram, most_count: bytes of GPU memory that were taken at once, and how many were listed, at most.
+        gap: since when a place is free that a client's load may be taking, which is listed only once it has ended.
         abandoned: a load of ours was given up, and nothing has changed since.
         strangers: entries of the last good look that made no sense, and are nothing known.
     """
@@ -380,6 +381,7 @@ class ServerMemory:
     failed_loads: tuple[float, ...] = ()
     longest_load_s: float | None = None
     full: Full | None = None
+    gap: Instant | None = None
     abandoned: Instant | None = None
     hung: Instant | None = None
     freed: bool = False

@@ -26,6 +26,7 @@ SHOWN = frozenset({"ready", "degraded"})
 PASSING = frozenset({"queued", "loading", "cold", "unknown"})
 RESIDENCY = frozenset({"model.ready", "model.degraded", "model.lost"})
 LOOK_LAG_S = 20.0
+HUNG, MOVES_AGAIN = "server.scheduler_hung", ("server.recovered", "server.restarted", "keeper.started")
 ON_ITS_WAY_S = 0.001  # an answer of this very instant may not have been read yet
 
 
@@ -93,6 +94,11 @@ class Evidence:
     def stopping(self, at: float) -> bool:
         """Whether the keeper was stopping, or not at work."""
         return any(start <= at <= end for start, end in self.record.away) or at >= self.record.scene.ends_s
+
+    def hung(self, at: float) -> bool:
+        """Whether the keeper told that the server's scheduler hangs, which nothing of ours can mend (OLLAMA.md, #17408)."""
+        told = [change.event for since, change in self.record.told.changes if since <= at]
+        return next((event == HUNG for event in reversed(told) if event in {HUNG, *MOVES_AGAIN}), False)
 
     def loads(self) -> list[Load]:
         """Starts of children on our account."""
@@ -249,6 +255,8 @@ def every_loss_healed(evidence: Evidence) -> Iterable[Breach]:
             waits = state in PASSING and reason not in {"released", "observed_only", "scheduler_hung", "server_down"}
             if model in sample.resident or not waits or not sample.up:
                 since.pop(model, None)
+            elif evidence.hung(sample.at):
+                since[model] = sample.at
             elif sample.at - since.setdefault(model, sample.at) > HEAL_LIMIT_S:
                 yield Breach("every loss is healed", sample.at, f"{model} is {state} ({reason}) for half an hour")
                 return

@@ -53,6 +53,15 @@ def test_nothing_is_concluded_without_a_gpu() -> None:
     assert pushed_out(guest(5, vram=0), listed("other", 300, size=4 * GIB, vram=0)).state(LESSER) == CONTENDED
 
 
+def test_room_that_somebody_has_just_left_for_no_visible_reason_may_be_taken_already() -> None:
+    story = Story((wanted(BEST), wanted(LESSER), wanted("c"))).begins().warms(BEST, 4.0, best())
+    story.warms(LESSER, 4.0, listed(LESSER, size=GIB)).warms(BEST, 4.0, best())
+    story.looks(best(), listed("c", size=4 * GIB)).at(15).looks(best())
+    assert room_seen(story.model(LESSER), story.memory)
+    assert story.state(LESSER) == CONTENDED
+    assert story.at(22).looks(best()).state(LESSER)[0] == "queued"
+
+
 def test_what_proved_wrong_is_believed_no_more() -> None:
     story = pushed_out(guest(5), listed("other", 300, size=4 * GIB))
     story.warms(LESSER, 4.0, listed(LESSER, size=3 * GIB)).warms(BEST, 4.0, best())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_keeper.core.facts import Failed, Kind, LookSilent, Shown, Versioned
+from ollama_keeper.core.facts import Failed, Hurried, Kind, LookSilent, Shown, Versioned
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.policy import Contention, ranked
 from ollama_keeper.core.reasons import Failure, Reason
@@ -131,7 +131,7 @@ def test_it_is_warmed_as_soon_as_the_time_of_the_guest_is_over() -> None:
 
 def test_a_guest_gone_before_its_time_may_have_made_way_for_another_which_is_given_the_time_to_load() -> None:
     story = behind_a_guest(300)
-    assert story.state("a") == ("cold", Reason.UNLOAD_GRACE)
+    assert story.state("a") == ("queued", Reason.BEHIND_LOAD)
     assert story.at(27).looks().loads_next() is None
     assert story.at(29).looks().loads_next() == "a"
 
@@ -257,8 +257,8 @@ def test_the_guest_is_given_way_until_it_is(gone: bool) -> None:
     story = swapped(3, every_s=700)
     rests = story.memory.present[0].listed
     story.looks_until(story.seconds + (600 if gone else 3_700), rests, every=60)
-    story.at(story.seconds + 15).looks(*(() if gone else (rests,)))
-    assert story.loads_next() == "a"
+    there = () if gone else (rests,)
+    assert story.at(story.seconds + 15).looks(*there).at(story.seconds + 15).looks(*there).loads_next() == "a"
 
 
 def test_a_guest_that_comes_every_half_hour_is_not_given_way_for_good() -> None:
@@ -320,7 +320,37 @@ def test_when_a_guest_leaves_a_full_server_the_next_is_tried_again() -> None:
     guest = listed("guest")
     story.warms("a", 4.0, listed("a"), guest).warms("b", 4.0, listed("b"), guest).warms("a", 4.0, listed("a"), guest)
     assert story.loads_next() is None
-    assert story.at(story.seconds + 15).looks(listed("a")).loads_next() == "b"
+    assert story.at(story.seconds + 15).looks(listed("a")).state("b") == ("queued", Reason.BEHIND_LOAD)
+    assert story.at(story.seconds + 6).looks(listed("a")).loads_next() == "b"
+
+
+# --- a gap, which a load that no look shows may be taking -------------------------------------------------------------
+
+
+def test_a_guest_that_our_load_pushed_out_while_it_was_in_use_is_waited_for() -> None:
+    story = absent("a", "b").warms("a", 4.0, listed("a")).warms("b", 4.0, listed("a"), listed("b"))
+    story.at(30).looks(listed("a")).at(91).looks(listed("a")).opens_warm("b")
+    story.at(95).looks(listed("guest", 395)).at(100).warms("b", 4.0, listed("b"))
+    assert story.state("a") == ("queued", Reason.BEHIND_LOAD)
+    assert story.at(105).looks(listed("b")).loads_next() is None
+    assert story.at(107).looks(listed("b"), listed("guest", 407)).state("a") == ("yielding", Reason.GUEST_ACTIVE)
+
+
+def test_a_guest_that_was_idle_when_our_load_pushed_it_out_is_not_waited_for() -> None:
+    story = absent("a", "b").looks(listed("guest", 300)).at(15).warms("a", 4.0, listed("a"))
+    assert story.loads_next() == "b"
+
+
+def test_what_a_guest_or_a_client_brought_ends_the_gap() -> None:
+    story = absent("a", "b").looks(listed("guest", 300)).at(15).looks()
+    assert story.loads_next() is None
+    assert story.at(18).looks(listed("other", 318)).loads_next() == "a"
+
+
+def test_who_was_asked_for_by_name_does_not_wait_for_a_gap() -> None:
+    story = absent("a").looks(listed("guest", 300)).at(15).looks()
+    assert story.loads_next() is None
+    assert story.learns(Hurried(("a",))).loads_next() == "a"
 
 
 # --- the scheduler's hang ---------------------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ def test_guests_take_room_from_what_would_have_to_be_loaded_and_from_nothing_els
     assert story.state("a")[0] == "ready"
     absent = budgeted(Story((wanted("a"),)).begins(listed("guest")), models=1)
     assert absent.state("a") == ("over_budget", "model_budget")
-    assert absent.at(15).looks().loads_next() == "a"
+    assert absent.at(15).looks().at(75).looks().loads_next() == "a"
 
 
 def test_a_learned_size_counts_only_for_the_same_weights_and_options() -> None:
