@@ -16,7 +16,7 @@ def loading_s(memory: ServerMemory) -> float | None:
 
 
 def gap_ends(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | None:
-    """Monotonic instant until which an absent model is not loaded into a gap; None where there is none, or it insists."""
+    """Monotonic instant until which a gap holds an absent model back; None where there is none, or where it insists."""
     if memory.gap is None or model.policy.contention is Contention.INSIST:
         return None
     known_s = loading_s(memory)

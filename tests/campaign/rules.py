@@ -96,7 +96,7 @@ class Evidence:
         return any(start <= at <= end for start, end in self.record.away) or at >= self.record.scene.ends_s
 
     def hung(self, at: float) -> bool:
-        """Whether the keeper told that the server's scheduler hangs, which nothing of ours can mend (OLLAMA.md, #17408)."""
+        """Whether the keeper told that the server's scheduler hangs (#17408), which nothing of ours mends."""
         told = [change.event for since, change in self.record.told.changes if since <= at]
         return next((event == HUNG for event in reversed(told) if event in {HUNG, *MOVES_AGAIN}), False)
 
