@@ -8,6 +8,7 @@ from typing import Any
 from ollama_keeper.core.policy import Contention, OnExpire, Policy, Repair, policy_for, ranked
 from ollama_keeper.simulator.catalogue import make_model
 from ollama_keeper.simulator.memory import footprint
+from ollama_keeper.simulator.pending import MODELS_PER_GPU
 from ollama_keeper.simulator.state import Kind, RunnerOptions, Settings, State, StoredModel
 
 DAY_S = 86_400.0
@@ -67,6 +68,13 @@ class Scene:
     mishaps: tuple[Mishap, ...]
     quiet_from_s: float = QUIET_FROM_S
     ends_s: float = DAY_S
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the server holds all that the configuration names at once, by the sizes that it loads them with."""
+        stored = {model.name: model for model in self.models}
+        needed = sum(size_of(stored[one.model], self.settings) for one in self.wishes)
+        return needed <= self.settings.vram and len(self.wishes) <= (self.settings.max_loaded_models or MODELS_PER_GPU)
 
     @property
     def wanted(self) -> frozenset[str]:

@@ -67,6 +67,7 @@ class Lived:
         tokens: generated for who keeps the models.
         causes: seconds waited for cold models.
         broken: rules that the keeper broke, as text.
+        has_room: whether the server of that day holds all that is wanted at once.
     """
 
     serving: str
@@ -77,12 +78,14 @@ class Lived:
     tokens: int
     causes: Mapping[Cause, float]
     broken: tuple[str, ...]
+    has_room: bool = True
 
 
 def lived(asked: tuple[str, int, int]) -> Lived:
     """One day of a seed, under one of `SERVING`."""
     serving, seed, day = asked
-    record = run_day(scene(seed, day), **SERVING[serving])
+    today = scene(seed, day)
+    record = run_day(today, **SERVING[serving])
     some = waits(record)
     again = f"day {day} (again: python -m tests.campaign --seed {seed} --day {day})"
     return Lived(
@@ -94,11 +97,13 @@ def lived(asked: tuple[str, int, int]) -> Lived:
         sum(record.history.tokens(who=helper) for helper in HELPERS),
         _causes(some),
         tuple(f"{again}: {breach}" for breach in breaches(record)) if serving == KEEPER else _trouble(record),
+        today.has_room,
     )
 
 
 def table(days: Iterable[Lived], *, seed: int, first: int, count: int) -> Iterator[str]:
     """The lines of the document's tables, in Markdown."""
+    days = tuple(days)
     sums = _sums(days)
     asked = sums[KEEPER]
     named = f"{asked.all.requests} requests, {asked.wanted.requests} of them for wanted models"
@@ -107,6 +112,7 @@ def table(days: Iterable[Lived], *, seed: int, first: int, count: int) -> Iterat
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for one in sums.values():
         yield _row(one, sums, count)
+    yield from _by_room(days)
     yield from _why_cold(sums, count)
     yield from _what_was_shown(asked, count)
     yield from (f"{BROKEN} {told}" for one in sums.values() for told in one.broken)
@@ -132,6 +138,18 @@ def _row(one: Lived, sums: Mapping[str, Lived], days: int) -> str:
 
 def _times(seconds: float, least: float) -> str:
     return f"{seconds / least:.1f}" if least else "–"
+
+
+def _by_room(days: tuple[Lived, ...]) -> Iterator[str]:
+    """Seconds a day that wanted models are waited for, by whether the server holds all of them at once."""
+    yield f"\n| wanted models, seconds a day | days | {' | '.join(SERVING)} | keeper × its oracle |"
+    yield f"|---|---|{'---|' * len(SERVING)}---|"
+    for has_room, words in ((True, "all that is wanted fits"), (False, "not all that is wanted fits")):
+        some = [one for one in days if one.has_room is has_room]
+        count, sums = sum(one.serving == KEEPER for one in some), _sums(some)
+        cells = " | ".join(f"{one.wanted.wait_s / max(count, 1):.1f}" for one in sums.values())
+        times = _times(sums[KEEPER].wanted.wait_s, sums[WANTED_ORACLE_ROW].wanted.wait_s)
+        yield f"| {words} | {count} | {cells} | {times} |"
 
 
 def _why_cold(sums: Mapping[str, Lived], days: int) -> Iterator[str]:

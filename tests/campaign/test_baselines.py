@@ -136,12 +136,14 @@ def test_the_table_adds_days_up_and_compares_with_the_oracles() -> None:
     cause = Cause(wanted=True, why="it was stopped", shown="cold (unload_grace)")
     days = [
         Lived("ollama-keeper", Share(50, 5, 30.0), Share(40, 4, 12.0), 2.0, 6, 0, {cause: 12.0}, ("day 3: something",)),
-        Lived("ollama-keeper", Share(50, 0, 0.0), Share(40, 0, 0.0), 0.0, 2, 0, {}, ()),
+        Lived("ollama-keeper", Share(50, 0, 0.0), Share(40, 0, 0.0), 0.0, 2, 0, {}, (), has_room=False),
         Lived("oracle", Share(100, 2, 20.0), Share(80, 1, 4.0), 0.0, 7, 0, {}, ()),
         Lived("oracle of the wanted models", Share(100, 2, 22.0), Share(80, 1, 4.0), 0.0, 7, 0, {}, ()),
     ]
     lines = list(table(days, seed=1, first=0, count=2))
     assert "| ollama-keeper | 5.0 % | 15.0 | 1.5 | 5.0 % | 6.0 | 3.0 | 4.0 | 0 | 1.0 |" in lines
+    assert "| all that is wanted fits | 1 | 0.0 | 0.0 | 12.0 | 4.0 | 4.0 | 3.0 |" in lines
+    assert "| not all that is wanted fits | 1 | 0.0 | 0.0 | 0.0 | 0.0 | 0.0 | – |" in lines
     assert "| cold (unload_grace) | it was stopped | 6.0 | 100 % |" in lines
     assert lines[-1] == "broken: day 3: something"
 

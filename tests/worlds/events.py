@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ollama_keeper.core.facts import Failed
+from ollama_keeper.core.facts import Failed, Paused, Resumed
 from ollama_keeper.core.reasons import Failure as Reason
 from ollama_keeper.simulator.effects import ChildKilled, Left, Reset
 from ollama_keeper.simulator.state import Child, Failure, Phase, Runner
@@ -31,6 +31,9 @@ class Kind(StrEnum):
     OOM = "the load of {} runs out of memory"
     CRASH = "the load of {} crashes"
     RESTART = "the server restarts"
+    PAUSE = "somebody pauses {}"
+    FREE = "somebody pauses {}, to be unloaded"
+    RESUME = "somebody resumes {}"
     LOSE_LOOK = "the next look is lost"
     LATE_LOOK = "the next look is late"
     LATE_ANSWER = "the next answer is late"
@@ -45,6 +48,7 @@ REQUESTS: dict[Kind, tuple[dict[str, object], int | None, bool]] = {
     Kind.GENERATE: ({}, None, True),
     Kind.CHAT: ({}, 300, True),
 }
+COMMANDS = frozenset({Kind.PAUSE, Kind.FREE, Kind.RESUME})
 OF_WANTED = (Kind.OTHER, Kind.LEASE, Kind.BRIEF, Kind.GENERATE, Kind.CHAT)
 OF_GUEST = (Kind.LEASE, Kind.PIN, Kind.GENERATE)
 
@@ -65,6 +69,9 @@ def possible(world: World) -> Iterator[Happening]:
     """All that can happen now."""
     for model in (*WANTED, GUEST):
         yield from _of_model(world, model)
+    for model in WANTED:
+        kinds = (Kind.RESUME,) if model in dict(world.paused) else (Kind.PAUSE, Kind.FREE)
+        yield from (Happening(kind, model) for kind in kinds)
     turn = world.server.turn
     if turn is not None and turn.phase is Phase.LOAD and turn.loading is not None and turn.loading.failure is None:
         yield Happening(Kind.OOM, turn.wanted.model.name[0])
@@ -83,6 +90,8 @@ def happen(world: World, happening: Happening) -> World:
     kind, model = happening.kind, happening.model
     if kind in TROUBLES:
         return world.but(**{TROUBLES[kind]: True})
+    if kind in COMMANDS:
+        return _command(world, kind, model)
     if kind in REQUESTS:
         options, keep_alive, generates = REQUESTS[kind]
         return ask_as_client(
@@ -130,6 +139,16 @@ def _of_model(world: World, model: str) -> Iterator[Happening]:
 def _makes_no_difference(kind: Kind, runner: Runner | None) -> bool:
     """A request for what is there already, by which nothing changes but a date."""
     return kind is Kind.OTHER and runner is not None and runner.options.num_ctx == OTHER_CONTEXT
+
+
+def _command(world: World, kind: Kind, model: str) -> World:
+    """What was wished of the models is another thing from now on."""
+    others = tuple(paused for paused in world.paused if paused[0] != model)
+    if kind is Kind.RESUME:
+        return world.but(paused=others, commands=(Resumed((model,), "somebody"),), costs=())
+    frees = kind is Kind.FREE
+    fact = Paused((model,), None, "somebody", unload=frees)
+    return world.but(paused=tuple(sorted((*others, (model, frees)))), commands=(fact,), costs=())
 
 
 def _end(world: World, model: str) -> World:

@@ -16,6 +16,7 @@ SLACK_S = 2.0
 RELOADS_A_DAY = 2
 REPAIRS = frozenset({"child_dead", "child_wedged"})
 OURS = "ours "
+NOBODY_ASKED = "nothing that nobody asked for"
 
 
 class Violation(Exception):
@@ -39,6 +40,9 @@ def judge_request(world: World, task: Task, request: LoadRequest) -> None:
     """
     loads = [other for other in world.open_requests() if _counts(other, world.now)]
     seen = world.last_seen(request.model)
+    paused = dict(world.paused)
+    keeps = request.send in {Send.WARM, Send.REPIN, Send.TAKEOVER}
+    _forbid(keeps and request.model in paused, "nothing that is paused is kept", _said(request))
     match request.send:
         case Send.WARM:
             _forbid(loads, "never two open loads of ours", f"a warm of {request.model} beside {_names(loads)}")
@@ -51,8 +55,10 @@ def judge_request(world: World, task: Task, request: LoadRequest) -> None:
             _forbid(loads, "no re-pin while a load is open", f"{request.send} of {request.model} by {_names(loads)}")
             _forbid(not task.idle, "no keep_alive without the idle test", f"{request.send} of {request.model}")
             _forbid(not _may_be_kept(world, request, seen), "nothing that CONTRACT 1 forbids", _said(request))
+        case Send.RELEASE:
+            _forbid(paused.get(request.model) is not False or not task.idle, NOBODY_ASKED, _said(request))
         case _:
-            raise Violation("nothing that nobody asked for", _said(request))
+            _forbid(paused.get(request.model) is not True, NOBODY_ASKED, _said(request))
 
 
 def judge_arrival(world: World, request: LoadRequest, tested: int) -> None:
@@ -68,7 +74,7 @@ def judge_arrival(world: World, request: LoadRequest, tested: int) -> None:
     if runner is None or request.send not in KEEPS:
         return
     _forbid(runner.doom and runner.uses > 0, "no keep_alive to a condemned model", _said(request))
-    if request.send is Send.WARM:
+    if request.send in {Send.WARM, Send.UNLOAD}:  # an unload waits for who uses it
         return
     before = any(client.model == request.model and client.since < tested for client in world.clients)
     _forbid(runner.uses > 0 and before, "no keep_alive to a busy model", _said(request))
@@ -116,7 +122,9 @@ def judge_unload(world: World, gone: Unloaded) -> World:
     seen = world.last_seen(loser)
     if seen is not None and _remaining_s(world, seen) < GOING_S:
         return world
-    if loser not in WANTED or world.scene.policy(loser).rank > world.scene.policy(winner).rank:
+    if loser not in WANTED or loser in dict(world.paused):
+        return world
+    if world.scene.policy(loser).rank > world.scene.policy(winner).rank:
         return world
     times = next((times for one, other, times in world.costs if (one, other) == (winner, loser)), 0) + 1
     _forbid(times > 1, "no better model is evicted twice", f"{loser} by the load of {winner}")

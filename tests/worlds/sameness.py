@@ -14,6 +14,7 @@ from typing import Any
 
 from ollama_keeper.core.facts import LoadRequest
 from ollama_keeper.core.instant import Instant
+from ollama_keeper.core.memory import Pause, ServerMemory
 from ollama_keeper.core.names import ModelName
 from ollama_keeper.simulator.state import SECOND, Expired, Runner, State, Wanted
 from tests.worlds.scene import instant, wall
@@ -52,7 +53,7 @@ def _plain(value: Any, _: Instant) -> object:
 
 
 def _of_parts(kind: type) -> Maker:
-    left_out = LEFT_OUT | ({"since"} if kind.__name__ == "ServerMemory" else frozenset())
+    left_out = LEFT_OUT | ({"since"} if kind in {ServerMemory, Pause} else frozenset())
     names = [field.name for field in fields(kind) if field.name not in left_out]
     read = attrgetter(*names, names[0])
     clocked = tuple(place for place, name in enumerate(names) if name in ON_THE_CLOCK)
@@ -149,6 +150,7 @@ def _around(world: World) -> object:
             world.costs,
             world.reloads,
             world.began,
+            world.paused,
         ),
     )
 

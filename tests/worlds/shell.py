@@ -116,6 +116,8 @@ def _hold_ends(world: World) -> int | None:
 
 def _step(world: World, keeper: Keeper) -> World | None:
     """The next thing that happens now; None when all waits."""
+    if world.commands:
+        return _command(world, keeper)
     ticked = tick(world)
     if ticked is not None:
         return ticked
@@ -133,6 +135,21 @@ def _step(world: World, keeper: Keeper) -> World | None:
     return _begin(world, keeper)
 
 
+def _command(world: World, keeper: Keeper) -> World:
+    """A command is learnt, and its models are checked at once."""
+    fact, rest = world.commands[0], world.commands[1:]
+    world = learn(world.but(commands=rest), keeper, fact)
+    for model in fact.models:
+        world = _check(world, model)
+    return world
+
+
+def _check(world: World, model: str) -> World:
+    if world.task(f"check {model}") is not None:
+        return world
+    return world.with_task(Task(f"check {model}", (LookFresh(), Edges(), Touch(model))))
+
+
 def _ready(task: Task, world: World) -> bool:
     return task.runnable or (task.wake is not None and task.wake <= world.now)
 
@@ -142,8 +159,7 @@ def _begin(world: World, keeper: Keeper) -> World | None:
     if world.next_check <= world.now:
         world = world.but(next_check=world.next_check + INTERVAL)
         for model in WANTED:
-            if world.task(f"check {model}") is None:
-                world = world.with_task(Task(f"check {model}", (LookFresh(), Edges(), Touch(model))))
+            world = _check(world, model)
         return world
     if world.task(WATCH) is None and _look_due(world) <= world.now:
         return _join_look(world.with_task(Task(WATCH, (Edges(),), looks=1)))

@@ -58,7 +58,8 @@ def wait(world: World, keeper: Keeper, before: int) -> tuple[World, int] | None:
 def steady(world: World) -> bool:
     """Whether every wanted model is where it should be, or cannot be, and is told to."""
     states = [_told(world, model) for model in WANTED]
-    there = Told.READY in states and all(state in {Told.READY, Told.CONTENDED} for state in states)
+    kept = [state for state in states if state is not Told.PAUSED]
+    there = not kept or (Told.READY in kept and all(state in {Told.READY, Told.CONTENDED} for state in kept))
     if hangs(world.server) and not there:
         return world.memory.hung is not None or world.memory.abandoned is not None
     return there and not world.open_requests()

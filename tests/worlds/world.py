@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ollama_keeper.core.facts import Answered, Failed, Listed, LoadRequest, Send
+from ollama_keeper.core.facts import Answered, Failed, Listed, LoadRequest, Paused, Resumed, Send
 from ollama_keeper.core.memory import ServerMemory
 from ollama_keeper.core.reasons import Cause
 from ollama_keeper.simulator.state import State
@@ -176,6 +176,7 @@ class World:
         lost_look, late_look, late_answer: what befalls the next one.
         seen, mine, proving, began: the rules' own bookkeeping: last look; how our loads were listed at their end; whose
             end, and when, is to be shown by the next look; for which a request of ours has begun a load.
+        paused: models that somebody has paused, each with whether its memory is to be freed; `commands` not learnt yet.
         costs: (winner, loser, times) of our loads that evicted a better model; `reloads`: (model, times).
         notes: what the last step brought about, in words; no part of the state.
     """
@@ -190,6 +191,8 @@ class World:
     next_check: int = 0
     clients: tuple[Client, ...] = ()
     late: tuple[Late, ...] = ()
+    paused: tuple[tuple[str, bool], ...] = ()
+    commands: tuple[Paused | Resumed, ...] = ()
     reconnected: bool = False
     lost_look: bool = False
     late_look: bool = False
