@@ -33,6 +33,25 @@ _MISSING = {
     "sinks.name": "write a name of your choice, which test-alert takes",
     "sinks.type": f"write {', '.join(get_args(SinkType))}",
 }
+_MEANT = {
+    "model": "name",
+    "id": "name",
+    "host": "url",
+    "address": "url",
+    "ctx": "context_length",
+    "context": "context_length",
+    "context_size": "context_length",
+    "ttl": "keep_alive",
+    "lease": "keep_alive",
+    "check_every": "interval",
+    "poll_interval": "interval",
+    "ping_interval": "ping_every",
+    "ping": "ping_every",
+    "schedule": "active",
+    "active_hours": "active",
+    "vram": "memory",
+    "max_models": "models",
+}
 _ELSEWHERE = {
     "url": "write ollama: URL for one server, or a list of servers",
     "name": "names stand in the items of servers and models",
@@ -40,6 +59,8 @@ _ELSEWHERE = {
     "keep_alive": "write it beside options",
     "timeout": "write load_timeout or look_timeout",
     "host": "write ollama: URL",
+    "webhook": "write it as an item of sinks in alerts",
+    "webhooks": "write them as items of sinks in alerts",
     "token": "write token_file: the path of a file that holds it",
     "<<": "merge keys are not taken; a key at the top level is the default of all",
 }
@@ -76,9 +97,11 @@ def _unknown_key(path: Path) -> tuple[str, str]:
     first, dot, rest = key.partition(".")
     if dot and first in known:
         return "unknown key", f"write it as two, {first}: and below it {rest}:"
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.75)
-    if near:
-        return "unknown key", f"did you mean {near[0]}?"
+    plain = key.lower().replace("-", "_")
+    near = difflib.get_close_matches(plain, known, n=1, cutoff=0.75)
+    meant = _MEANT.get(plain)
+    if near or meant in known:
+        return "unknown key", f"did you mean {meant if meant in known else near[0]}?"
     return "unknown key", _elsewhere(key, path) or _nearest(key, known)
 
 

@@ -71,10 +71,10 @@ def judge_arrival(world: World, request: LoadRequest, tested: int) -> None:
         Violation: it carries a keep_alive to a model that is busy, expired or condemned.
     """
     runner = world.server.runner(MODELS[request.model].key)
-    if runner is None or request.send not in KEEPS:
+    if runner is None or request.send not in KEEPS or request.send is Send.UNLOAD:  # which waits for who uses it
         return
     _forbid(runner.doom and runner.uses > 0, "no keep_alive to a condemned model", _said(request))
-    if request.send in {Send.WARM, Send.UNLOAD}:  # an unload waits for who uses it
+    if request.send is Send.WARM:
         return
     before = any(client.model == request.model and client.since < tested for client in world.clients)
     _forbid(runner.uses > 0 and before, "no keep_alive to a busy model", _said(request))
