@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from ollama_keeper.commands.losses import corrected
 from ollama_keeper.commands.past import state_seen
 from ollama_keeper.config import Config
 from ollama_keeper.core.advice import Hour
@@ -51,7 +52,7 @@ def of_history(config: Config, now: datetime) -> list[Finding]:
     servers = {server.address.name: {policy.model for policy in server.policies} for server in config.servers}
     try:
         uses = past.uses(since=since)
-        happened = [one for entry in past.events(since=since) for one in _happened(entry, servers, now)]
+        happened = [one for entry in corrected(past.events(since=since)) for one in _happened(entry, servers, now)]
     except (sqlite3.Error, OSError):
         return []
     zone = now.tzinfo

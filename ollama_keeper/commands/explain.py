@@ -15,6 +15,7 @@ import click
 
 from ollama_keeper.clock import SystemClock
 from ollama_keeper.commands.asked import asked, can_be_asked
+from ollama_keeper.commands.losses import LOST, corrected
 from ollama_keeper.commands.past import NoHistory, history, meant, nothing_of
 from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
 from ollama_keeper.config import Config
@@ -126,7 +127,7 @@ def _answer(story: Story) -> list[str]:
     if row.state == State.PAUSED:
         held = held_text(row, story.now)
         lines.append(f"{held[0].upper()}{held[1:]}.")
-    lost = next((one for one in reversed(story.events) if one.event == "model.lost"), None)
+    lost = next((one for one in reversed(corrected(story.events)) if one.event == LOST), None)
     if not row.resident and lost is not None:
         lines.append(f"It left at {_at(lost.ts, story.now)}: {_cause(lost)}.")
     return [*lines, _next(row)]
@@ -249,10 +250,10 @@ def _warm(warm_s: float, wanted_s: float) -> str:
 
 
 def losses_by_cause(events: Sequence[Entry]) -> dict[str, int]:
-    """How often the model was lost, by cause; what the keeper gave back itself is no loss."""
+    """How often the model was lost, by what the cause turned out to be; what the keeper gave back itself is no loss."""
     found: dict[str, int] = {}
-    for one in events:
-        if one.event == "model.lost" and one.fields.get("reason") != "released":
+    for one in corrected(events):
+        if one.event == LOST and one.fields.get("reason") != "released":
             cause = str(one.fields.get("cause"))
             found[cause] = found.get(cause, 0) + 1
     return found

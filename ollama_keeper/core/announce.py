@@ -198,6 +198,7 @@ def _yielding(model: ModelMemory, memory: ServerMemory, reason: StateReason, now
         model=model.model,
         state=State.YIELDING,
         reason=reason,
+        cause=model.departure.cause if model.departure else None,
         to=guest.listed.text if guest else None,
         since_s=now.since(guest.appeared) if guest else None,
     )

@@ -6,7 +6,7 @@ from ollama_keeper.core.makeway import goes
 from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, TIME_SLACK_S, UNLOADS_TOLD
 from ollama_keeper.core.policy import OnExpire
-from ollama_keeper.core.reasons import Cause
+from ollama_keeper.core.reasons import UNEXPLAINED, Cause
 from ollama_keeper.core.record import record, replace
 
 UNOBSERVED_INTERVALS = 3
@@ -33,10 +33,20 @@ class Scene:
         return tuple(present for present in self.before.present if present.key not in keys)
 
     @property
+    def reloaded(self) -> tuple[Present, ...]:
+        """The entries of both that are loaded with other options than before."""
+        before = {present.key: _shape(present) for present in self.before.present}
+        return tuple(one for one in self.after if before.get(one.key, _shape(one)) != _shape(one))
+
+    @property
     def came(self) -> tuple[Present, ...]:
         """The entries that only the later look has."""
         keys = {present.key for present in self.before.present}
         return tuple(present for present in self.after if present.key not in keys)
+
+
+def _shape(present: Present) -> tuple[int | None, int]:
+    return present.listed.context_length, present.listed.size
 
 
 def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) -> Departure:
@@ -46,7 +56,7 @@ def departure(model: ModelMemory, left: Present, scene: Scene, *, now: Instant) 
         return Departure(Cause.DISPLACED, now, model.last_seen, displaced_by=better, by_us=True, came=left.appeared)
     cause = _cause(model, left, scene, now)
     displacer = _displacer(model, scene) if cause is Cause.DISPLACED else None
-    ours = _our_other_load(model, scene.before)
+    ours = _our_other_load(model, scene)
     return Departure(
         cause=cause,
         at=now,
@@ -102,7 +112,7 @@ def _may_be_undone(cause: Cause, displacer: Present | None, scene: Scene) -> boo
     if cause is Cause.DISPLACED and displacer is not None:
         kept = [model for model in scene.before.models if model.policy.name == displacer.listed.name]
         return any(scene.before.opened(model.model) is None and model.pending is None for model in kept)
-    return cause in {Cause.UNLOADED, Cause.MEMORY_SWEEP}
+    return cause in UNEXPLAINED
 
 
 def _cause(model: ModelMemory, left: Present, scene: Scene, now: Instant) -> Cause:
@@ -111,10 +121,10 @@ def _cause(model: ModelMemory, left: Present, scene: Scene, now: Instant) -> Cau
         return Cause.SERVER_RESTARTED
     if before.good is None or now.since(before.good) > UNOBSERVED_INTERVALS * model.policy.interval_s:
         return Cause.UNOBSERVED
-    ours = _our_other_load(model, before)
+    ours = _our_other_load(model, scene)
     if _expired(left, before, now) and not _condemned(left, before):
         return Cause.EXPIRED
-    if scene.came or ours is not None:
+    if scene.came or scene.reloaded or ours is not None:
         return Cause.DISPLACED
     if len(scene.gone) >= 2 and not scene.after:
         return Cause.MEMORY_SWEEP
@@ -135,22 +145,26 @@ def _condemned(left: Present, before: ServerMemory) -> bool:
     return (left.listed.expires_at - before.server_time(before.good)).total_seconds() <= TIME_SLACK_S
 
 
-def _our_other_load(model: ModelMemory, memory: ServerMemory) -> str | None:
-    """The model for which a load of ours is open, or was answered since the last look."""
+def _our_other_load(model: ModelMemory, scene: Scene) -> str | None:
+    """The model for which a load of ours is open, or was answered since the last look; a ping may be one."""
+    memory, gone = scene.before, scene.gone
     for load in memory.open:
-        if load.request.model != model.model and (not load.listed or load.vanished):
+        if load.request.model == model.model:
+            continue
+        if not load.listed or load.vanished or memory.model(load.request.model).present in gone:
             return load.request.model
     for other in memory.known:
-        if other.pending is not None and other.present is None and other.model != model.model:
+        loaded = other.pending is not None and (other.present is None or other.pending.reloaded)
+        if loaded and other.model != model.model:
             return other.model
     return None
 
 
 def _displacer(model: ModelMemory, scene: Scene) -> Present | None:
-    """What came in its place; our own warm first, since that is what we know of."""
-    ours = _our_other_load(model, scene.before)
-    named = [present for present in scene.came if ours is not None and _is_ours(present, ours, scene.before)]
-    return next(iter(named or scene.came), None)
+    """What came in its place, or was loaded anew there; our own warm first, since that is what we know of."""
+    ours, came = _our_other_load(model, scene), (*scene.came, *scene.reloaded)
+    named = [present for present in came if ours is not None and _is_ours(present, ours, scene.before)]
+    return next(iter(named or came), None)
 
 
 def _displacer_name(displacer: Present | None, ours: str | None) -> str | None:

@@ -3,9 +3,9 @@
 from ollama_keeper.core.changes import Change
 from ollama_keeper.core.failures import breaker_opened, open_breaker
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import Departure, ModelMemory, Present
+from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import BREAKER_DISPLACEMENTS, BREAKER_WINDOW_S, HOUR_S, OUTBID_WITHIN_S
-from ollama_keeper.core.reasons import Cause
+from ollama_keeper.core.reasons import UNEXPLAINED, Cause
 from ollama_keeper.core.record import replace
 
 
@@ -32,21 +32,22 @@ def displaced(
 
 
 def displaced_unseen(
-    model: ModelMemory, came: tuple[Present, ...], *, server: str, now: Instant
+    model: ModelMemory, came: tuple[Present, ...], memory: ServerMemory, *, now: Instant
 ) -> tuple[ModelMemory, tuple[Change, ...]]:
-    """Counts a displacement that looked like an unload: the guest was still loading, and is listed only now.
+    """A displacement that looked like an unload: what took the place was still loading, and is listed only now.
 
     Args:
-        came: guests that this look lists for the first time.
+        came: what this look lists for the first time, and we did not load.
     """
     gone = model.departure
-    if gone is None or gone.counted or gone.cause not in {Cause.UNLOADED, Cause.MEMORY_SWEEP} or not came:
+    if gone is None or gone.cause not in UNEXPLAINED or not came or now.since(gone.at) > gone.grace_s:
         return model, ()
-    if now.since(gone.at) > gone.grace_s:
-        return model, ()
+    by = came[0].listed
+    kept = any(other.policy.name == by.name for other in memory.models)
+    gone = replace(gone, cause=Cause.DISPLACED, displacer=came[0].key, displaced_by=by.text)
+    gone = gone if kept else replace(gone, grace_s=0.0)
     unloads = tuple(at for at in model.unloads if at != gone.at.mono)
-    model = replace(model, departure=replace(gone, counted=True), unloads=unloads)
-    return displaced(model, replace(gone, cause=Cause.DISPLACED, displacer=came[0].key), server=server, now=now)
+    return displaced(replace(model, departure=gone, unloads=unloads), gone, server=memory.server, now=now)
 
 
 def _outbid(model: ModelMemory, gone: Departure, now: Instant) -> tuple[float, ...]:

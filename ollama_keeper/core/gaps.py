@@ -5,9 +5,10 @@ a load of ours sent into that waits behind it, and then pushes out what is there
 """
 
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.numbers import GRACE_FACTOR, GRACE_MOST_S
+from ollama_keeper.core.memory import Gap, Key, ModelMemory, ServerMemory
+from ollama_keeper.core.numbers import GAP_LEAST_S, GAP_UNKNOWN_S, GRACE_FACTOR, GRACE_MOST_S, HOUR_S
 from ollama_keeper.core.policy import Contention
+from ollama_keeper.core.reasons import Cause
 
 
 def loading_s(memory: ServerMemory) -> float | None:
@@ -15,10 +16,34 @@ def loading_s(memory: ServerMemory) -> float | None:
     return None if memory.longest_load_s is None else min(GRACE_FACTOR * memory.longest_load_s, GRACE_MOST_S)
 
 
+def gap_over(gap: Gap, memory: ServerMemory, now: Instant) -> bool:
+    """Whether a gap has been open for longer than a load may take, so that nobody is loading into it."""
+    return now.mono >= _ends(gap, memory)
+
+
 def gap_ends(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | None:
-    """Monotonic instant until which a gap holds an absent model back; None where there is none, or where it insists."""
-    if memory.gap is None or model.policy.contention is Contention.INSIST:
+    """Monotonic instant until which a gap holds an absent model back.
+
+    None where there is none, where it insists, and where somebody asked for it by name.
+    """
+    gap, gone = memory.gap, model.departure
+    if gap is None or gap.closed or model.policy.contention is Contention.INSIST or gap_over(gap, memory, now):
         return None
+    return None if gone is not None and gone.cause is Cause.BY_COMMAND else _ends(gap, memory)
+
+
+def flickers(left: Key, memory: ServerMemory, now: Instant) -> bool:
+    """Whether what has left had come back into its own gap before, so that it leaves for nobody.
+
+    A client that unloads its model after each answer looks like this, and would hold all others back for good. Believed
+    once an hour a server: where there is no room after all, it costs that client a load.
+    """
+    gap = memory.gap
+    if gap is None or gap.back != left:
+        return False
+    return gap.believed is None or now.since(gap.believed) >= HOUR_S
+
+
+def _ends(gap: Gap, memory: ServerMemory) -> float:
     known_s = loading_s(memory)
-    until = memory.gap.mono + (model.policy.unload_grace_s if known_s is None else known_s)
-    return until if now.mono < until else None
+    return gap.at.mono + (GAP_UNKNOWN_S if known_s is None else max(known_s, GAP_LEAST_S))

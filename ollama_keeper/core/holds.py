@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ollama_keeper.core.gaps import gap_ends
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Breaker, Departure, ModelMemory, Present, ServerMemory
-from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_LOADS_AN_HOUR, FULL_FOR_S, HOUR_S
+from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_LOADS_AN_HOUR, HOUR_S
 from ollama_keeper.core.policy import Contention
 from ollama_keeper.core.reasons import Cause, Failure, Reason, ServerState, State
 from ollama_keeper.core.record import record
@@ -50,11 +50,14 @@ def wants_load(model: ModelMemory, memory: ServerMemory) -> bool:
 
 
 def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
-    """The guest that the model yields to: what displaced it, or what came while it was in its grace."""
+    """The guest that the model yields to: what displaced it, or what came while it was in its grace.
+
+    A kept model that a client has loaded is one as well, until it is ours: somebody is in the middle of something.
+    """
     departure = model.departure
     if departure is None or departure.cause not in CAUSED_BY_GUESTS:
         return None
-    came = [present for present in memory.guests() if _came_instead(present, departure)]
+    came = [present for present in memory.brought() if _came_instead(present, departure)]
     return max(came, key=lambda present: present.moved, default=None)
 
 
@@ -87,16 +90,20 @@ def _came_instead(present: Present, departure: Departure) -> bool:
 
 def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
     full = memory.full
-    if full is None or model.policy.rank < full.rank or now.since(full.since) >= FULL_FOR_S:
+    if full is None or model.policy.rank < full.rank or now.mono >= full.until:
         return None
     loser = memory.get(full.loser)
     if loser is not None and _has_given_up(loser, memory, now):
         return None
-    if room_seen(model, memory) and not _better_absent(model, memory, now) and gap_ends(model, memory, now) is None:
-        return None
+    until = full.until
+    if room_seen(model, memory) and not _better_absent(model, memory, now):
+        gap = gap_ends(model, memory, now)
+        if gap is None:
+            return None
+        until = gap
     evicts = Reason.SWEEPS_WANTED if full.sweep else Reason.EVICTS_WANTED
-    reason = evicts if model.model == full.winner else Reason.SERVER_FULL
-    return Hold(State.CONTENDED, reason, full.since.mono + FULL_FOR_S)
+    reason = evicts if model.model == full.winner and not full.unproved else Reason.SERVER_FULL
+    return Hold(State.CONTENDED, reason, until)
 
 
 def _better_absent(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
@@ -137,9 +144,16 @@ def _outbid(breaker: Breaker | None, memory: ServerMemory, now: Instant) -> Hold
     """The breaker stays open while the guest that will not give way is in use."""
     guest = None if breaker is None or breaker.closed else breaker.guest
     there = next((present for present in memory.present if present.key == guest), None)
-    if there is None or now.since(there.moved) >= HOUR_S:
+    if there is None:
         return None
-    return Hold(State.BACKING_OFF, Reason.BREAKER_OPEN, there.moved.mono + HOUR_S)
+    until = _used(there, memory).mono + HOUR_S
+    return Hold(State.BACKING_OFF, Reason.BREAKER_OPEN, until) if now.mono < until else None
+
+
+def _used(there: Present, memory: ServerMemory) -> Instant:
+    """When a client was last seen to use what is there; that our own pings move its expiry tells nothing."""
+    mine = next((model for model in memory.models if model.present is there and model.record is not None), None)
+    return there.moved if mine is None else mine.used or there.appeared
 
 
 def _waiting(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator[Hold | None]:
@@ -155,9 +169,8 @@ def _waiting(model: ModelMemory, memory: ServerMemory, now: Instant) -> Iterator
         yield Hold(State.COLD, Reason.SCHEDULER_HUNG)
     if memory.state is ServerState.BUSY or memory.abandoned is not None:
         yield Hold(State.COLD, Reason.SERVER_BUSY)
-    if departure is None or departure.cause is not Cause.BY_COMMAND:  # else somebody wants it now
-        yield _behind_a_better_one(model, memory, now)
-        yield _behind_a_gap(model, memory, now)
+    yield _behind_a_better_one(model, memory, now)
+    yield _behind_a_gap(model, memory, now)
 
 
 def _behind_a_better_one(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
@@ -165,6 +178,8 @@ def _behind_a_better_one(model: ModelMemory, memory: ServerMemory, now: Instant)
 
     Mostly a client is loading it anew, or what pushed it out: a load of ours beside that costs that client twice.
     """
+    if model.departure is not None and model.departure.cause is Cause.BY_COMMAND:  # somebody wants it now
+        return None
     left = [(other, until) for other in memory.better_than(model) if (until := _grace_ends(other, now)) is not None]
     ends = [until for other, until in left if not _has_given_up(other, memory, now)]
     return Hold(State.QUEUED, Reason.BEHIND_LOAD, max(ends)) if ends else None

@@ -12,7 +12,6 @@ from typing import Any
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Full, LearnedSize, LoadRecord, ModelMemory, Pause, ServerMemory
 from ollama_keeper.core.names import parse_name
-from ollama_keeper.core.numbers import FULL_FOR_S
 from ollama_keeper.core.policy import Options, Release, policy_for
 from ollama_keeper.core.record import replace
 
@@ -95,6 +94,7 @@ def server_document(memory: ServerMemory) -> Document:
             "winner_size": full.winner_size,
             "loser_size": full.loser_size,
             "losers": list(full.losers),
+            "unproved": full.unproved,
         }
     return kept
 
@@ -110,11 +110,8 @@ def restored_server(memory: ServerMemory, kept: Mapping[str, Any], now: Instant)
     ranks = {model.model: model.policy.rank for model in memory.models}
     if full is None or full["winner"] not in ranks or full["loser"] not in ranks:
         return memory
-    since = _dated_back(full["since"], now)
-    if now.since(since) >= FULL_FOR_S or ranks[full["winner"]] < ranks[full["loser"]]:
-        return memory
     mark = Full(
-        since,
+        _dated_back(full["since"], now),
         ranks[full["winner"]],
         full["winner"],
         full["loser"],
@@ -122,8 +119,10 @@ def restored_server(memory: ServerMemory, kept: Mapping[str, Any], now: Instant)
         loser_size=int(full["loser_size"]),
         sweep=bool(full["sweep"]),
         losers=tuple(name for name in full.get("losers", ()) if name in ranks),
+        unproved=full.get("unproved") is True,
     )
-    return replace(memory, full=mark)
+    over = now.mono >= mark.until or ranks[mark.winner] < ranks[mark.loser]
+    return memory if over else replace(memory, full=mark)
 
 
 def _pause(pause: Pause) -> Document:

@@ -5,6 +5,7 @@ from datetime import datetime
 from ollama_keeper.core.changes import (
     BreakerClosed,
     Change,
+    ModelLost,
     ModelReleased,
     ModelRenewed,
     ModelRepinned,
@@ -38,7 +39,9 @@ def fold_opened(memory: ServerMemory, fact: Opened, now: Instant) -> Folded:
     if memory.get(request.model) is None:
         return memory, ()
     model = memory.model(request.model)
-    load = OpenLoad(request, since=now, cause=fact.cause, listed=model.present is not None)
+    comes = makes_way(model, memory, now) if request.send is Send.UNLOAD else None
+    way_for = comes.model if comes is not None else None
+    load = OpenLoad(request, since=now, cause=fact.cause, listed=model.present is not None, way_for=way_for)
     memory = replace(memory, open=(*memory.open, load))
     if request.send is not Send.WARM:
         return memory, ()
@@ -149,8 +152,11 @@ def _warm_failed(memory: ServerMemory, fact: Failed, load: OpenLoad, *, took_s: 
     if counted and breaker_due(model, collateral=bool(collateral)):
         model = open_breaker(model, memory.server, now=now, failures=model.failures)
         changes = (breaker_opened(model, memory.server),)
+    before = memory.full
     memory = _swept(_not_full_for_nothing(memory.with_model(model), load), model, collateral, now=now)
     failed = _failed_change(model, fact, collateral, server=memory.server, took_s=took_s)
+    if memory.full is not None and memory.full is not before:
+        failed = replace(failed, retry_s=None)  # it is contended from now on
     return memory, (failed, *changes)
 
 
@@ -224,7 +230,9 @@ def _touched(memory: ServerMemory, model: ModelMemory, load: OpenLoad, *, took_s
 def _given_back(memory: ServerMemory, model: ModelMemory, load: OpenLoad, now: Instant) -> Folded:
     """A pin that was lowered is told at once; an unload when a look shows that it has happened."""
     if load.request.send is Send.UNLOAD and not_to_be_kept(model, memory, now) is None and not memory.is_leaving(model):
-        return _unloaded_for_another(memory, model, now) or _unloaded_for_repair(memory, model, now)
+        if load.way_for is not None:
+            return _unloaded_for_another(memory, model, load.way_for, now)
+        return _unloaded_for_repair(memory, model, now)
     memory = memory.with_model(replace(model, given_back=True, touched=now, ping_failed=None, idle=False))
     if load.request.send is Send.UNLOAD:
         return memory, ()
@@ -232,18 +240,22 @@ def _given_back(memory: ServerMemory, model: ModelMemory, load: OpenLoad, now: I
     return memory, (ModelReleased(server=memory.server, model=model.model, how=Release.EXPIRE.value),)
 
 
-def _unloaded_for_another(memory: ServerMemory, model: ModelMemory, now: Instant) -> Folded | None:
-    """An unload that makes way: told once a look shows that it has left."""
-    comes = makes_way(model, memory, now)
-    if comes is None:
-        return None
-    made_way = MadeWay(comes.model, now)
-    return memory.with_model(replace(model, made_way=made_way, touched=now, idle=False)), ()
+def _unloaded_for_another(memory: ServerMemory, model: ModelMemory, better: str, now: Instant) -> Folded:
+    """An unload that makes way: told once a look shows that it has left, which it may have done before the answer."""
+    model = replace(model, made_way=MadeWay(better, now), touched=now, idle=False)
+    if model.present is not None:
+        return memory.with_model(model), ()
+    gone = Departure(Cause.DISPLACED, now, model.last_seen, displaced_by=better, by_us=True)
+    last_seen_s = now.since(model.last_seen) if model.last_seen else None
+    lost = ModelLost(
+        server=memory.server, model=model.model, cause=gone.cause, displaced_by=better, last_seen_s=last_seen_s
+    )
+    return memory.with_model(replace(model, record=None, returned=None, departure=gone, told=None)), (lost,)
 
 
 def _unloaded_for_repair(memory: ServerMemory, model: ModelMemory, now: Instant) -> Folded:
     """An unload of a model that is to be kept: it will be loaded anew, or it frees a scheduler that hangs."""
-    memory = memory.with_model(replace(model, repaired=now, unloading=True, idle=False))
+    memory = memory.with_model(replace(model, repaired=now, unloading=model.present is not None, idle=False))
     memory = replace(memory, freed=memory.freed or memory.hung is not None)
     return memory, (ModelReleased(server=memory.server, model=model.model, how=REPAIR),)
 

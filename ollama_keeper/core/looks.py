@@ -11,15 +11,17 @@ from ollama_keeper.core.changes import (
     ServerUp,
     WarmFailed,
 )
-from ollama_keeper.core.departures import Scene, departure, left_a_gap, loss_hint, unload_counted
+from ollama_keeper.core.departures import UNOBSERVED_INTERVALS, Scene, departure, left_a_gap, loss_hint, unload_counted
 from ollama_keeper.core.displacements import displaced, displaced_unseen
 from ollama_keeper.core.facts import Listed, Looked, Send
 from ollama_keeper.core.failures import warm_failed
+from ollama_keeper.core.gaps import flickers, gap_over
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.loads import hangs_no_more
 from ollama_keeper.core.memory import (
     Departure,
     Full,
+    Gap,
     LoadRecord,
     ModelMemory,
     OpenLoad,
@@ -28,12 +30,12 @@ from ollama_keeper.core.memory import (
     Return,
     ServerMemory,
 )
-from ollama_keeper.core.numbers import TIME_SLACK_S
+from ollama_keeper.core.numbers import MAKES_WAY_WITHIN_S, TIME_SLACK_S
 from ollama_keeper.core.ownership import as_set, shares_our_load
 from ollama_keeper.core.policy import ContextRule, OnExpire, Release
 from ollama_keeper.core.presence import entries, find, presumed
 from ollama_keeper.core.quarrels import quarrelled
-from ollama_keeper.core.reasons import By, Cause, Failure, Reason, Reloaded, ServerState
+from ollama_keeper.core.reasons import UNEXPLAINED, By, Cause, Failure, Reason, Reloaded, ServerState
 from ollama_keeper.core.record import replace
 from ollama_keeper.core.release import how, without_released
 from ollama_keeper.core.reloads import reload_counted, reloaded_by_us, without_slow
@@ -61,7 +63,8 @@ def fold_look(memory: ServerMemory, look: Looked, now: Instant) -> Folded:
             lost.append(model.model)
         server, changes = server.with_model(folded), (*changes, *told)
     server = _vanish(server)
-    server = replace(_fill(server, scene, lost, now=now), gap=_gap(server, scene, lost, now=now))
+    gap = _gap(server, scene, lost, now=now)
+    server = _fill(replace(server, gap=gap), scene, lost, now=now)
     return without_released(server, now), changes
 
 
@@ -160,18 +163,19 @@ def _absent(model: ModelMemory, scene: Scene, now: Instant) -> tuple[ModelMemory
     if model.present is None:
         if model.departure is None and scene.before.opened(model.model) is None:
             model = replace(model, departure=Departure(Cause.FIRST_SEEN, at=now))
-        return displaced_unseen(model, _guests(scene), server=scene.before.server, now=now)
+        return displaced_unseen(model, _brought(scene), scene.before, now=now)
     if scene.before.opened(model.model) is not None:
         return replace(model, present=None), ()
     return _left(model, model.present, scene, now=now)
 
 
-def _guests(scene: Scene) -> tuple[Present, ...]:
-    """What has come that is not kept."""
+def _brought(scene: Scene) -> tuple[Present, ...]:
+    """What has come that we did not load."""
     if not scene.came:
         return ()
-    kept = {model.policy.name for model in scene.before.known}
-    return tuple(present for present in scene.came if present.listed.name not in kept)
+    before = scene.before
+    ours = {model.policy.name for model in before.known if model.pending or before.opened(model.model)}
+    return tuple(present for present in scene.came if present.listed.name not in ours)
 
 
 def _answered_but_absent(
@@ -256,7 +260,8 @@ def _came(model: ModelMemory, entry: Present, scene: Scene, *, now: Instant) -> 
 def _stayed(
     model: ModelMemory, entry: Present, scene: Scene, *, now: Instant
 ) -> tuple[ModelMemory, tuple[Change, ...]]:
-    seen = without_slow(replace(model, present=entry, last_seen=now, size=entry.listed.size), scene.before, now)
+    seen = _still_unloading(replace(model, present=entry, last_seen=now, size=entry.listed.size), now)
+    seen = without_slow(seen, scene.before, now)
     if seen.pending is not None:
         return _settled(seen, seen.pending, entry, scene, now=now)
     if scene.before.opened(model.model) is not None:
@@ -267,6 +272,12 @@ def _stayed(
         return seen, ()
     seen, quarrel = quarrelled(seen, model.listed, change, now=now)
     return seen, (change, *quarrel)
+
+
+def _still_unloading(model: ModelMemory, now: Instant) -> ModelMemory:
+    """What was unloaded for repair and is listed yet has found a client: when it leaves, it is lost as any other."""
+    late = model.unloading and model.repaired is not None and now.since(model.repaired) >= MAKES_WAY_WITHIN_S
+    return replace(model, unloading=False) if late else model
 
 
 def _settled(
@@ -383,12 +394,16 @@ def _vanished(load: OpenLoad, memory: ServerMemory) -> OpenLoad:
 def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) -> ServerMemory:
     """Marks the server full when a warm of ours cost a wanted model, and takes the mark off when room was made.
 
-    A warm that cost a lower rank shows as well that both do not fit: the lower one is not tried again.
+    Or when all of them are resident together, whatever one of their loads had cost: a large model loaded last may push
+    out what fits beside it when it is loaded first (OLLAMA.md 4). So a warm that cost a lesser one proves less, and
+    holds that one back for an hour only.
     """
     full = memory.full
     loading = bool(scene.before.open) or any(model.pending for model in scene.before.models)
-    if full is not None and not loading and _room_made(scene, now):
+    if full is not None and _together(full, memory):
         full = None
+    if full is not None and not loading:
+        full = _with_room(full, memory, scene, now)
     for name in lost:
         loser = memory.model(name)
         gone = loser.departure
@@ -401,18 +416,39 @@ def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) 
     return replace(memory, full=full)
 
 
-def _gap(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) -> Instant | None:
-    """Since when there may be a load of a client under way that no look shows yet; None once somebody else came."""
+def _with_room(full: Full, memory: ServerMemory, scene: Scene, now: Instant) -> Full | None:
+    """The mark, or None: something left that does not come back, and nothing of somebody else took its place."""
+    if _brought(scene):
+        return replace(full, room=False)
+    if not full.room and not _room_made(scene, now):
+        return full
+    gap = memory.gap
+    taken = gap is not None and not gap.closed and not gap_over(gap, memory, now)
+    return replace(full, room=True) if taken else None
+
+
+def _gap(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) -> Gap | None:
+    """The place that a client's load may be taking, which no look shows yet; closed once somebody else has come."""
     before = scene.before
-    ours = {model.policy.name for model in before.known if model.pending or before.opened(model.model)}
-    if scene.restarted or any(present.listed.name not in ours for present in scene.came):
+    if scene.restarted or _unobserved(before, now):
         return None
-    gone = (memory.model(name) for name in lost)
-    unexplained = any(model.departure and model.departure.grace_s and not model.given_back for model in gone)
+    gap, brought = before.gap, _brought(scene)
+    if brought:
+        back = next((one.key for one in brought if gap is not None and not gap.closed and one.key in gap.left), None)
+        return gap and replace(gap, closed=True, back=back)
+    gone = [model.departure for name in lost if not (model := memory.model(name)).given_back]
+    unexplained = any(one is not None and one.grace_s and one.cause in UNEXPLAINED for one in gone)
     guests = before.guests()
-    if unexplained or any(left in guests and left_a_gap(left, scene, now) for left in scene.gone):
-        return now
-    return before.gap
+    left = [one.key for one in scene.gone if one in guests and left_a_gap(one, scene, now)]
+    if len(left) == 1 and not unexplained and flickers(left[0], before, now):
+        return gap and replace(gap, back=None, believed=now)
+    return Gap(now, tuple(left), believed=gap.believed if gap else None) if unexplained or left else gap
+
+
+def _unobserved(before: ServerMemory, now: Instant) -> bool:
+    """Whether so long ago was the last good look that nobody is in the middle of a load of then."""
+    interval_s = min((model.policy.interval_s for model in before.models), default=0.0)
+    return before.good is None or now.since(before.good) > UNOBSERVED_INTERVALS * interval_s
 
 
 def _room_made(scene: Scene, now: Instant) -> bool:
@@ -423,11 +459,18 @@ def _room_made(scene: Scene, now: Instant) -> bool:
     return any(present.key not in coming_back for present in scene.gone)
 
 
+def _together(full: Full, memory: ServerMemory) -> bool:
+    """Whether all that were said not to fit together are resident."""
+    models = [memory.get(name) for name in (full.winner, *full.losers)]
+    return not full.sweep and all(model is not None and model.present is not None for model in models)
+
+
 def _full(memory: ServerMemory, loser: ModelMemory, gone: Departure, *, now: Instant) -> Full | None:
     winner = _loaded(gone, memory)
     if winner is None:
         return None
-    lower, higher = (loser, winner) if loser.policy.rank > winner.policy.rank else (winner, loser)
+    unproved = loser.policy.rank > winner.policy.rank
+    lower, higher = (loser, winner) if unproved else (winner, loser)
     return Full(
         since=now,
         rank=lower.policy.rank,
@@ -436,6 +479,7 @@ def _full(memory: ServerMemory, loser: ModelMemory, gone: Departure, *, now: Ins
         winner_size=lower.size,
         loser_size=higher.size,
         losers=(higher.model,),
+        unproved=unproved,
     )
 
 
@@ -454,6 +498,6 @@ def _worse(old: Full | None, new: Full | None) -> Full | None:
     """The mark that holds more models back: the better rank of the two; of one warm, with all that it cost."""
     if old is None or new is None:
         return old or new
-    if new.winner == old.winner:
+    if new.winner == old.winner and new.unproved is old.unproved:
         return replace(old, losers=tuple(dict.fromkeys((*old.losers, *new.losers))))
-    return new if new.rank < old.rank else old
+    return new if new.rank < old.rank or (old.unproved and not new.unproved) else old

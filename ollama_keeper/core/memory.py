@@ -10,7 +10,7 @@ from itertools import takewhile
 from ollama_keeper.core.facts import Kind, Listed, LoadRequest, Send, Shown
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.names import ModelName
-from ollama_keeper.core.numbers import PING_IS_LOAD_S, TIME_SLACK_S
+from ollama_keeper.core.numbers import FULL_FOR_S, FULL_UNPROVED_S, PING_IS_LOAD_S, TIME_SLACK_S
 from ollama_keeper.core.policy import Budget, Options, Policy
 from ollama_keeper.core.reasons import By, Cause, Failure, Reason, ServerState, State, StateReason, Unpulled
 from ollama_keeper.core.record import record, replace
@@ -52,6 +52,7 @@ class OpenLoad:
 
     Attributes:
         listed: the model was listed when the request was sent.
+        way_for: the better model for which this unload makes way.
         vanished: it has left the list since, so the server is loading it anew.
     """
 
@@ -59,6 +60,7 @@ class OpenLoad:
     since: Instant
     cause: Cause | None = None
     listed: bool = False
+    way_for: str | None = None
     vanished: bool = False
 
     def counts(self, now: Instant) -> bool:
@@ -99,7 +101,6 @@ class Departure:
         displacer: what took its place.
         grace_s: how long it is left alone.
         came: when it had come to be resident.
-        counted: a guest that was still loading when it left has appeared since, and counts as what displaced it.
     """
 
     cause: Cause
@@ -111,7 +112,6 @@ class Departure:
     grace_s: float = 0.0
     released: bool = False
     came: Instant | None = None
-    counted: bool = False
 
 
 @record
@@ -181,6 +181,8 @@ class Full:
         rank: of the model whose warm it was.
         loser, winner: the model that was evicted, and the one whose warm did it.
         losers: all that this warm cost their places.
+        room: something left since that does not come back, and its place is a gap yet.
+        unproved: it was the better one's load that cost the lesser its place; then `winner` is the lesser all the same.
     """
 
     since: Instant
@@ -191,6 +193,30 @@ class Full:
     loser_size: int = 0
     sweep: bool = False
     losers: tuple[str, ...] = ()
+    room: bool = False
+    unproved: bool = False
+
+    @property
+    def until(self) -> float:
+        """Monotonic instant at which it ends by itself."""
+        return self.since.mono + (FULL_UNPROVED_S if self.unproved else FULL_FOR_S)
+
+
+@record
+class Gap:
+    """A place that is free, and that a client's load may be taking, which is listed only once it has ended.
+
+    Attributes:
+        left: what left it.
+        closed: somebody else's model has come since.
+        back: what came back into its own gap; `believed` when such a leaving was last taken for none.
+    """
+
+    at: Instant
+    left: tuple[Key, ...] = ()
+    closed: bool = False
+    back: Key | None = None
+    believed: Instant | None = None
 
 
 @record
@@ -347,7 +373,6 @@ class ServerMemory:
         freed: a hung scheduler was freed by us once, and hangs still.
         gpu_seen: something of this server was on a GPU, ever; `gpu_since` since it started; `gpu_told` that it is not.
         most_vram, most_count: bytes of GPU memory that were taken at once, and how many were listed, at most.
-        gap: since when a place is free that a client's load may be taking, which is listed only once it has ended.
         abandoned: a load of ours was given up, and nothing has changed since.
         strangers: entries of the last good look that made no sense, and are nothing known.
     """
@@ -381,7 +406,7 @@ class ServerMemory:
     failed_loads: tuple[float, ...] = ()
     longest_load_s: float | None = None
     full: Full | None = None
-    gap: Instant | None = None
+    gap: Gap | None = None
     abandoned: Instant | None = None
     hung: Instant | None = None
     freed: bool = False
@@ -441,6 +466,11 @@ class ServerMemory:
         ours = {model.present.key for model in self.known if model.present}
         coming = {model.policy.name for model in self.known if model.pending}
         return tuple(one for one in self.present if one.key not in ours and one.listed.name not in coming)
+
+    def brought(self) -> tuple[Present, ...]:
+        """Listed models that a client has loaded, kept or not."""
+        kept = (model for model in self.models if model.record is None and self.opened(model.model) is None)
+        return (*self.guests(), *(model.present for model in kept if model.present and not model.pending))
 
     def server_time(self, now: Instant) -> datetime:
         """The server's wall clock; a difference within the slack of its `Date` header counts as none."""

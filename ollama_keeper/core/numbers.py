@@ -26,6 +26,7 @@ FAILED_LOADS_AN_HOUR = 12
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
 FULL_FOR_S = DAY_S
+FULL_UNPROVED_S = HOUR_S  # a better model's load that cost a lesser one may have met it in the wrong order
 
 HUNG_FACTOR = 3.0
 HUNG_LEAST_S = 600.0
@@ -33,6 +34,8 @@ HUNG_UNKNOWN_S = 1_800.0  # where no load of that model is known
 
 GRACE_FACTOR = 1.5
 GRACE_MOST_S = 600.0
+GAP_LEAST_S = 30.0  # a guest may load longer than any of ours
+GAP_UNKNOWN_S = 60.0  # where no load is known yet
 
 CLIENT_LEASE_UNMOVED_S = 60.0
 ROOM_SHARE = 0.75  # of the free memory; Ollama loads beside others what is foretold to take 0.8 of it (OLLAMA.md 4)

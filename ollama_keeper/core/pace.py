@@ -16,6 +16,7 @@ from ollama_keeper.core.numbers import (
     TAGS_FRESH_S,
     TAGS_WHILE_MISSING_S,
 )
+from ollama_keeper.core.ownership import pulled_anew
 from ollama_keeper.core.policy import Contention
 from ollama_keeper.core.presence import strangers
 from ollama_keeper.core.reasons import ServerState, State
@@ -62,7 +63,7 @@ def tags_due(memory: ServerMemory, now: Instant, *, ping_due: Callable[[], bool]
     """Whether to ask `/api/tags`: at first, before pings (at most one in 5 min), each 60 s while a model is missing.
 
     And once for each guest that may be one of ours under another name: it is asked about by its name, which may have
-    come to mean other weights since it was loaded.
+    come to mean other weights since it was loaded. And once when other weights are listed than were pulled at last.
     """
     if memory.state is not ServerState.UP:
         return False
@@ -71,7 +72,9 @@ def tags_due(memory: ServerMemory, now: Instant, *, ping_due: Callable[[], bool]
     age = now.since(memory.tagged)
     missing = any(model.missing and refusal(model, memory) is None for model in memory.models)
     asked = (missing and age >= TAGS_WHILE_MISSING_S) or (age >= TAGS_FRESH_S and bool(strangers(memory)))
-    return asked or (age >= TAGS_EVERY_S and ping_due())
+    other = [model.present for model in memory.models if model.present is not None and pulled_anew(model)]
+    asked = asked or any(memory.tagged < present.appeared for present in other)
+    return asked or (age >= TAGS_EVERY_S and (bool(other) or ping_due()))
 
 
 def to_describe(memory: ServerMemory, now: Instant) -> tuple[str, str] | None:

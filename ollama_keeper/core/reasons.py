@@ -51,6 +51,8 @@ class Cause(StrEnum):
 
 
 LOSSES = tuple(Cause)[:6]
+UNEXPLAINED = frozenset({Cause.MEMORY_SWEEP, Cause.UNLOADED})
+"""Losses that may turn out to have made room for what is loading yet."""
 
 
 class Reason(StrEnum):

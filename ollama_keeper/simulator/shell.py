@@ -90,7 +90,8 @@ class Shell:
 
     def step(self, event: Event, now: int | None = None) -> None:
         """Feed one event, and do what comes of it."""
-        self.state, effects = step(self.state, event, self.now() if now is None else now)
+        now = self.now() if now is None else now  # which sets the wall clock, at the first call
+        self.state, effects = step(self.state, event, now)
         for effect in effects:
             self._apply(effect)
         if isinstance(event, Stored):

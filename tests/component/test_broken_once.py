@@ -58,7 +58,7 @@ def test_a_kept_model_that_a_client_loads_back_is_not_fought_at_once() -> None:
     story.at(19).looks(listed("b", 300))
     assert story.model("a").departure.cause == "displaced"
     assert story.loads_next() is None
-    assert story.state("a")[0] == "cold"
+    assert story.state("a")[0] == "yielding"
 
 
 def test_a_lost_look_beside_our_own_load_is_no_restart() -> None:

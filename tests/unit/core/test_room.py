@@ -20,7 +20,7 @@ def guest(size: int, *, vram: int | None = None) -> Listed:
 def pushed_out(*seen: Listed, size: int = 3) -> Story:
     """Two of which the lesser one has pushed the better one out once; what was `seen` before has left before."""
     story = Story((wanted(BEST), wanted(LESSER))).begins(*seen)
-    story.at(15).looks()
+    story.at(15).looks().at(80)
     story.warms(BEST, 4.0, best())
     story.warms(LESSER, 4.0, listed(LESSER, size=size * GIB))
     return story.warms(BEST, 4.0, best())
@@ -59,7 +59,7 @@ def test_room_that_somebody_has_just_left_for_no_visible_reason_may_be_taken_alr
     story.looks(best(), listed("c", size=4 * GIB)).at(15).looks(best())
     assert room_seen(story.model(LESSER), story.memory)
     assert story.state(LESSER) == CONTENDED
-    assert story.at(22).looks(best()).state(LESSER)[0] == "queued"
+    assert story.at(46).looks(best()).state(LESSER)[0] == "queued"
 
 
 def test_what_proved_wrong_is_believed_no_more() -> None:
@@ -71,7 +71,7 @@ def test_what_proved_wrong_is_believed_no_more() -> None:
 
 def test_a_restarted_server_may_have_less() -> None:
     story = pushed_out(guest(5), listed("other", 300, size=4 * GIB))
-    story.at(60).looks(reconnected=True)
+    story.at(120).looks(reconnected=True)
     story.warms(BEST, 4.0, best())
     story.warms(LESSER, 4.0, listed(LESSER, size=3 * GIB))
     story.warms(BEST, 4.0, best())
@@ -80,5 +80,5 @@ def test_a_restarted_server_may_have_less() -> None:
 
 def test_the_room_is_for_a_better_one_that_is_to_come() -> None:
     story = pushed_out(guest(5), listed("other", 300, size=4 * GIB))
-    story.at(60).looks()
+    story.at(120).looks()
     assert story.state(LESSER) == CONTENDED
