@@ -333,8 +333,9 @@ def pause(models: tuple[str, ...], config: Path | None, **wishes: Any) -> None:
     short_help="Have the running keeper keep MODELs again.",
 )
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--all", "everything", is_flag=True, help="All models, as without MODEL.")
 @click.option("-c", "--config", type=FILE, metavar="FILE", help="Configuration of the daemon.")
-def resume(models: tuple[str, ...], config: Path | None) -> None:
+def resume(models: tuple[str, ...], config: Path | None, *, everything: bool) -> None:
     """Have the running keeper keep MODELs again; all, where none is named.
 
     \b
@@ -344,7 +345,7 @@ def resume(models: tuple[str, ...], config: Path | None) -> None:
     """
     from ollama_keeper.commands import control as command
 
-    sys.exit(command.resume(config, models))
+    sys.exit(command.resume(config, models, everything=everything))
 
 
 @cli.command(

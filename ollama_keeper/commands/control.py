@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from ollama_keeper.commands.asked import asked, sockets
+from ollama_keeper.commands.asked import asked, means, sockets
 from ollama_keeper.commands.guess import guess, shown
 from ollama_keeper.commands.start import EXIT_NOBODY, EXIT_OK, EXIT_SOME_NOT, EXIT_USAGE, Unusable, configuration
 from ollama_keeper.config import Config
+from ollama_keeper.core.reasons import State
 from ollama_keeper.core.units import show_duration
 from ollama_keeper.core.view import GUEST
 from ollama_keeper.web.asking import NoDaemon, Said, ask
@@ -20,22 +21,35 @@ def pause(
     path: Path | None, models: Sequence[str], *, for_s: float | None, unload: bool, note: str | None, everything: bool
 ) -> int:
     """Leaves models alone; see `ollama-keeper pause --help`."""
-    if not models and not everything:
-        click.echo("ollama-keeper: MODEL is missing; name the models to pause, or write --all", err=True)
+    if not says_which("pause", models, everything=everything):
         return EXIT_USAGE
     body: dict[str, object] = {"models": list(models), "by": me(), "for_s": for_s, "note": note, "unload": unload}
     until = f"for {show_duration(for_s)}" if for_s else "until ollama-keeper resume"
-    return _command(path, "pause", body, f"paused {until}")
+    code = _command(path, "pause", body, f"paused {until}")
+    if unload and code != EXIT_NOBODY:
+        _tell_what_stays(path, models)
+    return code
 
 
-def resume(path: Path | None, models: Sequence[str]) -> int:
+def resume(path: Path | None, models: Sequence[str], *, everything: bool) -> int:
     """Keeps models again; see `ollama-keeper resume --help`."""
+    if not says_which("resume", models, everything=everything or not models):
+        return EXIT_USAGE
     return _command(path, "resume", {"models": list(models), "by": me()}, "kept again")
 
 
 def reload(path: Path | None) -> int:
     """Has the configuration read anew; see `ollama-keeper reload --help`."""
     return _command(path, "reload", {}, "asked to read its configuration anew; its log tells what came of it")
+
+
+def says_which(command: str, models: Sequence[str], *, everything: bool) -> bool:
+    """Whether it is clear which models are meant; tells what is to be written where it is not."""
+    if bool(models) is not everything:
+        return True
+    wrong = "--all means every model" if models else "MODEL is missing"
+    click.echo(f"ollama-keeper: {wrong}; name the models to {command}, or write --all", err=True)
+    return False
 
 
 def _command(path: Path | None, command: str, body: dict[str, object], done: str) -> int:
@@ -86,6 +100,16 @@ def tell_unknown(config: Config, names: Sequence[str]) -> None:
     for name in names:
         hint = guess(name, kept) or "ollama-keeper status names what is"
         click.echo(f"ollama-keeper: {shown(name)} is not kept here; {hint}", err=True)
+
+
+def _tell_what_stays(path: Path | None, models: Sequence[str]) -> None:
+    """Which paused models keep their memory all the same, and what would free it."""
+    answer = asked(configuration(path, (), {}, models_required=False))
+    for row in answer.status.models if answer else ():
+        named = not models or any(means(name, row.model) for name in models)
+        if row.state == State.PAUSED and named and row.resident and not row.owed:
+            why = "its load is not ours, or it is kept under another name"
+            click.echo(f"{row.model}: stays in memory, for {why}; to free it: ollama stop {row.model}", err=True)
 
 
 def _told(models: list[str] | None, unknown: list[str], done: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from ollama_keeper.commands.asked import asked, means
-from ollama_keeper.commands.control import hint_of, me, ordered, tell_unknown
+from ollama_keeper.commands.control import hint_of, me, ordered, says_which, tell_unknown
 from ollama_keeper.commands.giving_back import Chosen, outcome, watched
 from ollama_keeper.commands.guess import guess, shown
 from ollama_keeper.commands.once import Watch, watching
@@ -34,8 +34,7 @@ TIMEOUT_S = 150.0  # a busy model is asked once a minute whether it is idle: twi
 
 def release(path: Path | None, models: Sequence[str], *, everything: bool, unload: bool) -> int:
     """Gives models back; see `ollama-keeper release --help`."""
-    if not models and not everything:
-        click.echo("ollama-keeper: MODEL is missing; name the models to release, or write --all", err=True)
+    if not says_which("release", models, everything=everything):
         return EXIT_USAGE
     try:
         config = configuration(path, (), {}, models_required=False)

@@ -6,7 +6,7 @@ its place, for that would be to fight them.
 
 from collections.abc import Iterator, Sequence
 
-from ollama_keeper.core.memory import ModelMemory, ServerMemory
+from ollama_keeper.core.memory import Key, ModelMemory, ServerMemory
 from ollama_keeper.core.policy import Budget
 from ollama_keeper.core.reasons import Reason
 from ollama_keeper.core.refusals import refusal
@@ -49,15 +49,22 @@ def _taken(model: ModelMemory, claimants: Sequence[ModelMemory], memory: ServerM
     budget = memory.budget or Budget()
     room = list(_in_the_room(claimants, memory))
     size = count = 0
+    counted = {_runner(model)} - {None}
     for other in claimants:
         if other.policy.rank >= model.policy.rank:
             break
-        if other.missing or refusal(other, memory) is not None:
+        if other.missing or refusal(other, memory) is not None or _runner(other) in counted:
             continue
         if _no_room(other, budget, *_beside(other, room, size, count)) is None:
             known = size_of(other)
             size, count = size + (known.size if known else 0), count + 1
+            counted |= {_runner(other)} - {None}
     return _beside(model, room, size, count)
+
+
+def _runner(model: ModelMemory) -> Key | None:
+    """What a model takes its room with; two names of the same weights and options take it once."""
+    return model.present.key if model.present is not None else None
 
 
 def _beside(model: ModelMemory, room: Sequence[int], size: int, count: int) -> tuple[int, int]:
@@ -77,6 +84,7 @@ def _no_room(model: ModelMemory, budget: Budget, size: int, count: int) -> Reaso
 
 def _in_the_room(claimants: Sequence[ModelMemory], memory: ServerMemory) -> Iterator[int]:
     """Sizes of what is resident and asked for by nobody: guests, and models of ours that are being given back."""
-    asked_for = {model.model for model in claimants}
+    asked_for = {_runner(model) for model in claimants}
+    given_back = {_runner(model): model.listed.size for model in memory.known if model.listed}
     yield from (guest.listed.size for guest in memory.guests())
-    yield from (model.listed.size for model in memory.known if model.listed and model.model not in asked_for)
+    yield from (size for runner, size in given_back.items() if runner not in asked_for)

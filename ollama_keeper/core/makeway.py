@@ -28,7 +28,7 @@ def makes_way(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelMe
     of several comes back: a runner tells the server what it saw free when it was loaded, as long as it stays (4).
     """
     comes = _in_whose_way(model, memory, now)
-    if comes is None or claim(model, memory, now) is not Claim.OURS or kept_under_other_name(model, memory):
+    if comes is None or claim(model, memory, now) is not Claim.OURS or kept_under_other_name(model, memory, now):
         return None
     return comes
 

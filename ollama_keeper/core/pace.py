@@ -97,12 +97,18 @@ def _unknown(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
 
 def _awaited(model: ModelMemory, memory: ServerMemory) -> bool:
     if model.present is not None:
-        return model.pending is not None
+        return model.pending is not None or _given_back_unseen(model, memory)
     if model.told is not None and model.told[0] in NOT_ASKED_FOR:
         return False
     released = model.departure is not None and model.departure.released
     observed = model.policy.contention is Contention.OBSERVE
     return not (model.missing or released or observed or refusal(model, memory))
+
+
+def _given_back_unseen(model: ModelMemory, memory: ServerMemory) -> bool:
+    """Whether a model was given back, and no look has shown yet what came of it."""
+    touched, good = model.touched, memory.good
+    return model.given_back and touched is not None and good is not None and good < touched
 
 
 def _reconnect_after_s(memory: ServerMemory) -> float:

@@ -4,8 +4,6 @@ A pin would stay for ever, so it is lowered once, after the idle test, to what O
 is only not renewed. `release: unload` takes the model out at once. Only what is ours is touched (CONTRACT 1, 2.3).
 """
 
-from collections.abc import Iterator
-
 from ollama_keeper.core.facts import LoadRequest
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
@@ -21,7 +19,7 @@ def release(model: ModelMemory, memory: ServerMemory, now: Instant) -> LoadReque
     Nothing is, when the load is not ours, when it was given back already, when another kept name has the same runner,
     and when it is a lease that may expire by itself.
     """
-    if model.given_back or claim(model, memory, now) is not Claim.OURS or kept_under_other_name(model, memory):
+    if model.given_back or claim(model, memory, now) is not Claim.OURS or kept_under_other_name(model, memory, now):
         return None
     if how(model) is Release.UNLOAD:
         return unload_request(model)
@@ -69,11 +67,9 @@ def _still_leaving(model: ModelMemory, memory: ServerMemory, now: Instant) -> bo
     return release(model, memory, now) is not None
 
 
-def kept_under_other_name(model: ModelMemory, memory: ServerMemory) -> bool:
-    """Whether another kept name has the same runner."""
+def kept_under_other_name(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
+    """Whether another name that is to be kept now has the same runner."""
     key = model.present.key if model.present else None
-    return any(other.present is not None and other.present.key == key for other in _others(model, memory))
-
-
-def _others(model: ModelMemory, memory: ServerMemory) -> Iterator[ModelMemory]:
-    return (other for other in memory.models if other.model != model.model)
+    others = (other for other in memory.models if other.model != model.model and other.present is not None)
+    same = (other for other in others if other.present is not None and other.present.key == key)
+    return any(not_to_be_kept(other, memory, now) is None for other in same)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from ollama_keeper.core.decide import Act, Why
-from ollama_keeper.core.facts import Answered, Configured, Failed, IdleTested, Opened, Send
-from ollama_keeper.core.policy import Policy, Release, ranked
+from ollama_keeper.core.facts import Answered, Configured, Failed, IdleTested, Opened, Paused, Send
+from ollama_keeper.core.pace import look_after_s
+from ollama_keeper.core.policy import Budget, Policy, Release, ranked
 from ollama_keeper.core.reasons import Failure
 from ollama_keeper.core.requests import ping_request
 from tests.kit.story import PIN_S, Story, listed, wanted
@@ -71,12 +72,38 @@ def test_a_clients_load_is_left_as_it_is(release: Release) -> None:
     assert unwanted(story).memory.known == ()
 
 
-def test_what_another_kept_name_needs_stays_pinned() -> None:
+def under_two_names() -> Story:
+    """`a` was loaded by us, and `alias` has the same runner."""
     story = keeping("a", "alias")
     both = replace(listed("a"), digest=story.model("a").pulled or "")
     story.looks(both)
-    alias = replace(story.model("alias"), present=story.model("a").present)
+    alias = replace(story.model("alias"), present=story.model("a").present, departure=None, record=None)
     story.memory = story.memory.with_model(alias)
+    return story
+
+
+def test_what_is_paused_under_all_its_names_is_given_back() -> None:
+    story = under_two_names().learns(Paused(("a",), None, "somebody", unload=True))
+    assert story.decides("a").act is Act.NOTHING
+    assert story.learns(Paused(("alias",), None, "somebody", unload=True)).decides("a").act is Act.UNLOAD
+
+
+def test_one_runner_under_two_names_takes_its_room_once() -> None:
+    story = under_two_names().learns(Configured(ranked((wanted("a"), wanted("alias"))), budget=Budget(models=1)))
+    assert [story.state(name)[0] for name in ("a", "alias")] == ["ready", "ready"]
+
+
+def test_what_was_given_back_is_looked_at_soon() -> None:
+    story = keeping(wanted("a", interval_s=600.0)).learns(Paused(("a",), None, "somebody"))
+    sent = story.finds_idle("a").decides("a").request
+    assert sent is not None
+    assert look_after_s(story.memory) == 600
+    assert look_after_s(story.sends(sent).memory) == 3
+    assert look_after_s(story.looks(listed("a", story.seconds + 300)).memory) == 600
+
+
+def test_what_another_kept_name_needs_stays_pinned() -> None:
+    story = under_two_names()
     assert unwanted(story, wanted("alias")).memory.leaving == ()
 
 
