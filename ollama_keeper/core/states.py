@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from ollama_keeper.core.holds import Hold, holds
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.numbers import PROBE_FAILURES, STUCK_AFTER_S
+from ollama_keeper.core.numbers import DOWN_AFTER, PROBE_FAILURES, STUCK_AFTER_S
 from ollama_keeper.core.ownership import pulled_anew
 from ollama_keeper.core.policy import ContextRule
 from ollama_keeper.core.reasons import Cause, Reason, ServerState, State, StateReason
@@ -99,7 +99,8 @@ def _missing(model: ModelMemory, _memory: ServerMemory, _now: Instant) -> Told |
 
 
 def _unknown(model: ModelMemory, memory: ServerMemory, now: Instant) -> Told | None:
-    if memory.state is ServerState.DOWN:
+    never = memory.state is ServerState.WAITING and memory.failures >= DOWN_AFTER
+    if memory.state is ServerState.DOWN or never:
         return State.UNKNOWN, Reason.SERVER_DOWN
     if memory.good is None:
         return State.UNKNOWN, Reason.FIRST_LOOK

@@ -86,8 +86,9 @@ class Fleet:
         """Sets all servers and jobs to work, their tasks in `group`."""
         self._group = group
         self.schedule.start()
-        for running in self._running.values():
-            self._begin(running)
+        for name, running in self._running.items():
+            if name not in self._sites:
+                self._begin(running)
         for site in self._sites.values():
             self._resolve(site)
 
@@ -113,8 +114,9 @@ class Fleet:
     def touch_from_now(self) -> None:
         """Ends `only_looks`."""
         self._only_looks = False
-        for server in self.servers:
-            server.touch_from_now()
+        for name, running in self._running.items():
+            if name not in self._sites:
+                running.server.touch_from_now()
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
@@ -126,7 +128,8 @@ class Fleet:
             self.add(config, clients[config.address.name])
         for config in changes.reached:
             for each in self._members(config):
-                self._reach(each, clients.get(each.address.name) or self._parts.client(each))
+                prepared = None if is_name(config.address) else clients.get(each.address.name)
+                self._reach(each, prepared or self._parts.client(each))
         for config in changes.wished:
             for each in self._members(config):
                 self._wish(each)
@@ -134,13 +137,20 @@ class Fleet:
     # --- names that stand for several servers -------------------------------------------------------------------------
 
     def _add_site(self, config: ServerConfig) -> None:
-        site = Site(config, came=self._came, gone=self._end, take=self._take)
+        site = Site(config, came=self._came, gone=self._end, lost=self._stand_in)
         self._sites[config.address.name] = site
+        stand_in, client = site.stand_in, self._parts.client(site.stand_in)
+        made = self._made(stand_in, client, only_looks=True)
+        self._running[config.address.name] = Running(stand_in, made, client)
         if self._group is not None:
             self._resolve(site)
 
     def _resolve(self, site: Site) -> None:
         site.task = self._chore(site.run(), f"resolve {site.config.address.name}")
+
+    def _stand_in(self, name: str) -> None:
+        """The name leads nowhere: it is looked at as one server, which loads nothing."""
+        self._begin(self._running[name])
 
     def _came(self, config: ServerConfig) -> None:
         self.add(config, self._parts.client(config))
@@ -210,7 +220,7 @@ class Fleet:
 
     # --- one server ---------------------------------------------------------------------------------------------------
 
-    def _made(self, config: ServerConfig, client: ClosingClient) -> Server:
+    def _made(self, config: ServerConfig, client: ClosingClient, *, only_looks: bool = False) -> Server:
         now = self._parts.clock.now()
 
         def keep(memory: ServerMemory) -> None:
@@ -222,7 +232,7 @@ class Fleet:
             clock=self._parts.clock,
             report=self._take,
             keep=keep,
-            dry_run=self._only_looks,
+            dry_run=self._only_looks or only_looks,
         )
 
     def _begin(self, running: Running) -> None:

@@ -39,6 +39,11 @@ def member(address: Address, ip: str) -> Address:
     return replace(address, name=name, url=f"{parts.scheme}://{netloc}{parts.path}", asked_as=parts.hostname)
 
 
+def nowhere(address: Address) -> Address:
+    """What stands for the name while it leads to no address: the name itself, asked as it is written."""
+    return replace(address, url=address.url.removeprefix(DNS))
+
+
 async def members(address: Address) -> tuple[Address, ...]:
     """All servers behind an address as it is written; the name itself where it leads nowhere yet."""
     if not is_name(address):
@@ -46,4 +51,4 @@ async def members(address: Address) -> tuple[Address, ...]:
     try:
         return tuple(member(address, ip) for ip in sorted(await resolve(address)))
     except OSError:  # TimeoutError included
-        return (replace(address, url=address.url.removeprefix(DNS)),)
+        return (nowhere(address),)
