@@ -172,24 +172,36 @@ def _of_files(config: Config) -> Iterator[Finding]:
                 "readable_secret",
                 f"{path} can be read by others (mode {stat.S_IMODE(mode):04o})",
                 "it holds a secret",
-                f"chmod 600 {path}",
+                f"chmod 600 {path}, owned by the user of ollama-keeper; under systemd: LoadCredential= in its unit",
             )
+    for missing in config.alerts.without_url:
+        yield Finding(
+            Severity.WARNING,
+            "sink_without_url",
+            str(missing),
+            "this command is handed no credentials of systemd; ollama-keeper run, without them, does not start",
+            "nothing, where its unit has that LoadCredential=; else name the file",
+        )
     state = config.state_dir
-    if state is not None and _exists(state) and not os.access(state, os.W_OK):
+    if state is not None and not _writable(state):
         yield Finding(
             Severity.WARNING,
             "state_not_writable",
             f"{state} cannot be written",
-            "what was loaded, learned and paused is forgotten at each restart",
+            "what was loaded, learned and paused is forgotten at each restart, and no command reaches the keeper",
             "let its owner be the user of ollama-keeper, or name another state_dir",
         )
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # in a folder that cannot be entered
-        return True
+def _writable(path: Path) -> bool:
+    """Whether a folder can be written, or made."""
+    for folder in (path, *path.parents):
+        try:
+            if folder.exists():
+                return os.access(folder, os.W_OK)
+        except OSError:  # in a folder that cannot be entered
+            return False
+    return False
 
 
 def _secret_files(config: Config) -> Iterator[PurePath]:

@@ -46,7 +46,7 @@ FLUSH_S = 2.0
 def run(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, dry_run: bool) -> int:
     """Keeps the models until a signal ends it; see `ollama-keeper run --help`."""
     try:
-        config = configuration(path, models, flags)
+        config = configuration(path, models, flags, sinks_required=not dry_run)
         if dry_run:
             from ollama_keeper.commands.dry import say_what_would_be_sent
 

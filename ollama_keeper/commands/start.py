@@ -34,15 +34,24 @@ class Unusable(Exception):
 
 
 def configuration(
-    path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, models_required: bool = True
+    path: Path | None,
+    models: Sequence[str],
+    flags: Mapping[str, object],
+    *,
+    models_required: bool = True,
+    sinks_required: bool = False,
 ) -> Config:
     """The configuration of this call.
+
+    Args:
+        sinks_required: whether this call sends alerts, so that each sink must have its URL.
 
     Raises:
         Unusable: it holds mistakes; all of them are on stderr.
     """
     try:
-        return load(path=path, models=models, flags=flags, environ=os.environ, models_required=models_required)
+        required = {"models_required": models_required, "sinks_required": sinks_required}
+        return load(path=path, models=models, flags=flags, environ=os.environ, **required)
     except ConfigError as error:
         complain(error)
         raise Unusable(error) from error

@@ -41,7 +41,7 @@ HINTS = {
 def test_alert(path: Path | None, name: str | None) -> int:
     """Sends one message each; see `ollama-keeper test-alert --help`."""
     try:
-        config = configuration(path, (), {}, models_required=False)
+        config = configuration(path, (), {}, models_required=False, sinks_required=True)
     except Unusable as unusable:
         return unusable.code
     names = [sink.name for sink in config.alerts.sinks]

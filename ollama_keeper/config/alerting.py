@@ -20,10 +20,13 @@ def alert_settings(merged: Merged, environ: Mapping[str, str], mistakes: list[Mi
     """What is told of, when, and to whom; what is wrong is added to the mistakes."""
     told = merged.settings.alerts
     mistakes.extend(_twins(merged))
-    sinks = [_sink(merged, sink, ("alerts", "sinks", index), environ) for index, sink in enumerate(told.sinks)]
+    places: list[tuple[KeyPath, Sink]] = [(("alerts", "sinks", index), sink) for index, sink in enumerate(told.sinks)]
+    files = [_url_file(merged, sink, at, environ) for at, sink in places]
+    sinks = [_sink(merged, sink, at, file, environ) for (at, sink), file in zip(places, files, strict=True) if file]
     mistakes.extend(found for found in sinks if isinstance(found, Mistake))
     return AlertSettings(
         sinks=tuple(found for found in sinks if isinstance(found, SinkSettings)),
+        without_url=tuple(_without_url(merged, *one) for one, file in zip(places, files, strict=True) if not file),
         rules=_rules(told.for_ if "for_" in told.model_fields_set else {}),
         repeat_s=told.repeat_interval,
         send_resolved=told.send_resolved,
@@ -40,13 +43,21 @@ def _rules(told: float | Mapping[str, float | None]) -> Rules:
     return Rules({**FOR_S, **{Alert(name): after_s for name, after_s in told.items()}})
 
 
-def _sink(merged: Merged, sink: Sink, at: KeyPath, environ: Mapping[str, str]) -> SinkSettings | Mistake:
-    url_file = _file(merged, sink.url_file, (*at, "url_file"), environ) or _credential(f"{sink.name}-url", environ)
+def _url_file(merged: Merged, sink: Sink, at: KeyPath, environ: Mapping[str, str]) -> Path | None:
+    return _file(merged, sink.url_file, (*at, "url_file"), environ) or _credential(f"{sink.name}-url", environ)
+
+
+def _without_url(merged: Merged, at: KeyPath, sink: Sink) -> Mistake:
+    place = merged.layers.place(at)
+    handed = f"in its unit, LoadCredential={sink.name}-url:FILE"
+    hint = f"write the path of a file that holds its URL; or, {handed}"
+    return Mistake(place.source, f"{place.key}.url_file", "is missing", hint, place.line, place.column)
+
+
+def _sink(
+    merged: Merged, sink: Sink, at: KeyPath, url_file: Path, environ: Mapping[str, str]
+) -> SinkSettings | Mistake:
     secret_file = _file(merged, sink.secret_file, (*at, "secret_file"), environ)
-    if url_file is None:
-        place = merged.layers.place(at)
-        hint = "write the path of a file that holds its URL"
-        return Mistake(place.source, f"{place.key}.url_file", "is missing", hint, place.line, place.column)
     if secret_file is not None and sink.type not in SIGNED:
         place = merged.layers.place((*at, "secret_file"))
         return place.mistake(f"messages of {sink.type} are not signed", "take it out; its URL is all it needs")

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from ollama_keeper.core.address import Address
 from ollama_keeper.core.alert_rules import REPEAT_S, Rules
 from ollama_keeper.core.policy import Budget, Policy
+from ollama_keeper.errors import Mistake
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
@@ -58,10 +59,12 @@ class AlertSettings:
 
     Attributes:
         repeat_s, heartbeat_every_s: seconds.
+        without_url: of sinks that are left out, since no file of theirs is named, and none is handed over here.
         heartbeat_url_file: a URL that is called only when all is well; None calls none.
     """
 
     sinks: tuple[SinkSettings, ...] = ()
+    without_url: tuple[Mistake, ...] = ()
     rules: Rules = field(default_factory=Rules)
     repeat_s: float = REPEAT_S
     send_resolved: bool = True

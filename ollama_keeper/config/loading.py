@@ -24,6 +24,7 @@ def load(
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str],
     models_required: bool = True,
+    sinks_required: bool = True,
 ) -> Config:
     """The configuration in effect: flags over variables over the file over defaults.
 
@@ -36,6 +37,8 @@ def load(
         flags: dotted keys, and what the command line said of them.
         environ: the environment.
         models_required: whether it is a mistake to name no model.
+        sinks_required: whether it is one that the URL of a sink is named nowhere; it may be a credential that only the
+            service is handed.
 
     Raises:
         ConfigError: there are mistakes: all that can be seen, each with its place.
@@ -54,6 +57,8 @@ def load(
     asked = _asked(models, environ)
     config, found = assembled(merged, asked, environ, path=taken)
     mistakes += found
+    if sinks_required:
+        mistakes += config.alerts.without_url
     if models_required and not asked and not any(server.policies for server in config.servers):
         mistakes += nothing_to_keep(merged, config, mistakes)
     if mistakes:

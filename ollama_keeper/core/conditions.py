@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from ollama_keeper.core.announce import hung_after_s
 from ollama_keeper.core.facts import Send
+from ollama_keeper.core.holds import rival
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, QUARREL_RELOADS
@@ -251,10 +252,8 @@ def _told(model: ModelMemory, memory: ServerMemory, state: State, now: Instant) 
 
 def _rival(model: ModelMemory, memory: ServerMemory, state: State) -> str | None:
     """The model that it cannot be kept beside."""
-    full = memory.full
-    if state is not State.CONTENDED or full is None:
-        return None
-    return full.loser if full.winner == model.model else full.winner
+    other = rival(model, memory) if state is State.CONTENDED else None
+    return other.model if other is not None else None
 
 
 def _size(memory: ServerMemory, name: str | None) -> int | None:

@@ -114,21 +114,21 @@ def fold_configured(memory: ServerMemory, fact: Configured, now: Instant) -> Fol
     """The operator's wishes. A model whose wishes are the same keeps all; one that is wanted no more is given back."""
     known = {model.policy.name: model for model in memory.known}
     models = tuple(_wanted(known.pop(policy.name, None), policy) for policy in fact.policies)
-    full = _still_full(memory, fact.policies)
+    full, doubt = (_still_full(mark, memory, fact.policies) for mark in (memory.full, memory.doubt))
     timeout_s = fact.look_timeout_s or memory.look_timeout_s
     if any(model.pulled is None and not model.missing for model in models):  # a new one: it must be known to be warmed
         memory = replace(memory, tagged=None)
     leaving = tuple(known.values())
-    memory = replace(memory, models=models, leaving=leaving, full=full, look_timeout_s=timeout_s, budget=fact.budget)
+    memory = replace(memory, models=models, leaving=leaving, full=full, doubt=doubt)
+    memory = replace(memory, look_timeout_s=timeout_s, budget=fact.budget)
     changes = tuple(
         _not_renewed(model, memory.server) for model in memory.leaving if _lease_of_ours(model, memory, now)
     )
     return without_released(memory, now), changes
 
 
-def _still_full(memory: ServerMemory, policies: tuple[Policy, ...]) -> Full | None:
+def _still_full(full: Full | None, memory: ServerMemory, policies: tuple[Policy, ...]) -> Full | None:
     """What was learnt of two models that do not fit together holds while all that was wished for is still so."""
-    full = memory.full
     ranks = {policy.model: policy.rank for policy in policies}
     as_ranked = {replace(policy, rank=0) for policy in policies}
     if full is None or any(replace(model.policy, rank=0) not in as_ranked for model in memory.models):

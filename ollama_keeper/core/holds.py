@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ollama_keeper.core.gaps import gap_ends
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import Breaker, Departure, ModelMemory, Present, ServerMemory
+from ollama_keeper.core.memory import Breaker, Departure, Full, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_LOADS_AN_HOUR, HOUR_S
 from ollama_keeper.core.policy import Contention
 from ollama_keeper.core.reasons import Cause, Failure, Reason, ServerState, State
@@ -63,7 +63,7 @@ def in_the_way(model: ModelMemory, memory: ServerMemory) -> Present | None:
 
 def rival(model: ModelMemory, memory: ServerMemory) -> ModelMemory | None:
     """Whom a contended model cannot be kept beside: it cost that one its place, or was the one that it cost."""
-    full = memory.full
+    full = next((mark for mark in _marks(memory) if model.policy.rank >= mark.rank), None)
     return None if full is None else memory.get(full.loser if model.model == full.winner else full.winner)
 
 
@@ -88,9 +88,17 @@ def _came_instead(present: Present, departure: Departure) -> bool:
     return present.appeared >= departure.at
 
 
+def _marks(memory: ServerMemory) -> Iterator[Full]:
+    return (mark for mark in (memory.full, memory.doubt) if mark is not None)
+
+
 def _full(model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
-    full = memory.full
-    if full is None or model.policy.rank < full.rank or now.mono >= full.until:
+    held = (_held_by(mark, model, memory, now) for mark in _marks(memory))
+    return next((hold for hold in held if hold is not None), None)
+
+
+def _held_by(full: Full, model: ModelMemory, memory: ServerMemory, now: Instant) -> Hold | None:
+    if model.policy.rank < full.rank or now.mono >= full.until:
         return None
     loser = memory.get(full.loser)
     if loser is not None and _has_given_up(loser, memory, now):

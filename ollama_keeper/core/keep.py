@@ -94,7 +94,6 @@ def server_document(memory: ServerMemory) -> Document:
             "winner_size": full.winner_size,
             "loser_size": full.loser_size,
             "losers": list(full.losers),
-            "unproved": full.unproved,
         }
     return kept
 
@@ -119,7 +118,6 @@ def restored_server(memory: ServerMemory, kept: Mapping[str, Any], now: Instant)
         loser_size=int(full["loser_size"]),
         sweep=bool(full["sweep"]),
         losers=tuple(name for name in full.get("losers", ()) if name in ranks),
-        unproved=full.get("unproved") is True,
     )
     over = now.mono >= mark.until or ranks[mark.winner] < ranks[mark.loser]
     return memory if over else replace(memory, full=mark)

@@ -192,10 +192,10 @@ def _collateral(memory: ServerMemory, load: OpenLoad) -> tuple[str, ...]:
 
 def _not_full_for_nothing(memory: ServerMemory, load: OpenLoad) -> ServerMemory:
     """A server that seemed full because of this load is not: the load failed, and what it cost may come back."""
-    full = memory.full
-    if full is None or full.loser != load.request.model or full.since.mono < load.since.mono:
+    doubt = memory.doubt
+    if doubt is None or doubt.loser != load.request.model or doubt.since.mono < load.since.mono:
         return memory
-    return replace(memory, full=None)
+    return replace(memory, doubt=None)
 
 
 def _swept(memory: ServerMemory, model: ModelMemory, collateral: tuple[str, ...], *, now: Instant) -> ServerMemory:

@@ -40,7 +40,7 @@ from ollama_keeper.core.record import replace
 from ollama_keeper.core.release import how, without_released
 from ollama_keeper.core.reloads import reload_counted, reloaded_by_us, without_slow
 from ollama_keeper.core.requests import can_echo, lease_of, warm_options
-from ollama_keeper.core.room import room_seen, with_most
+from ollama_keeper.core.room import room_seen, with_most, with_neighbours
 from ollama_keeper.core.sizes import learned_now
 from ollama_keeper.core.wishes import not_to_be_kept
 
@@ -62,7 +62,7 @@ def fold_look(memory: ServerMemory, look: Looked, now: Instant) -> Folded:
         if folded.departure is not None and model.present is not None and entry is None:
             lost.append(model.model)
         server, changes = server.with_model(folded), (*changes, *told)
-    server = _vanish(server)
+    server = _vanish(with_neighbours(server))
     gap = _gap(server, scene, lost, now=now)
     server = _fill(replace(server, gap=gap), scene, lost, now=now)
     return without_released(server, now), changes
@@ -125,11 +125,21 @@ def _fold_server(scene: Scene, look: Looked, now: Instant) -> Folded:
 def _begin_anew(memory: ServerMemory) -> ServerMemory:
     """A restarted server has neither our loads nor its old troubles."""
     models = tuple(
-        replace(model, record=None, breaker=None, failures=0, failed=None, failure=None, displacements=(), outbid=())
+        replace(
+            model,
+            record=None,
+            breaker=None,
+            failures=0,
+            failed=None,
+            failure=None,
+            displacements=(),
+            outbid=(),
+            stood_with=(),
+        )
         for model in memory.models
     )
     gpu_since = any(entry.listed.size_vram > 0 for entry in memory.present)
-    memory = replace(memory, models=models, leaving=(), full=None, abandoned=None, hung=None)
+    memory = replace(memory, models=models, leaving=(), full=None, doubt=None, abandoned=None, hung=None)
     return with_most(replace(memory, freed=False, gpu_since=gpu_since, gpu_told=False), anew=True)
 
 
@@ -394,26 +404,27 @@ def _vanished(load: OpenLoad, memory: ServerMemory) -> OpenLoad:
 def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) -> ServerMemory:
     """Marks the server full when a warm of ours cost a wanted model, and takes the mark off when room was made.
 
-    Or when all of them are resident together, whatever one of their loads had cost: a large model loaded last may push
-    out what fits beside it when it is loaded first (OLLAMA.md 4). So a warm that cost a lesser one proves less, and
-    holds that one back for an hour only.
+    A warm that cost a lesser model proves less, and holds that one back for an hour only: a large model that is loaded
+    last may push out what fits beside it when it is loaded first (OLLAMA.md 4).
     """
-    full = memory.full
+    full, doubt = memory.full, memory.doubt
     loading = bool(scene.before.open) or any(model.pending for model in scene.before.models)
-    if full is not None and _together(full, memory):
-        full = None
-    if full is not None and not loading:
-        full = _with_room(full, memory, scene, now)
+    if not loading:
+        full, doubt = (mark and _with_room(mark, memory, scene, now) for mark in (full, doubt))
     for name in lost:
         loser = memory.model(name)
         gone = loser.departure
         if gone is None or not gone.by_us:
             continue
-        full = _worse(full, _full(memory, loser, gone, now=now))
+        mark = _full(memory, loser, gone, now=now)
+        if mark is not None and mark.unproved:
+            doubt = _worse(doubt, mark, now)
+        else:
+            full = _worse(full, mark, now)
         loaded = _loaded(gone, scene.before)
         if loaded is not None and room_seen(loaded, scene.before):  # and yet it was not there
-            memory = with_most(memory, anew=True)
-    return replace(memory, full=full)
+            memory = with_most(memory.with_model(replace(memory.model(loaded.model), stood_with=())), anew=True)
+    return replace(memory, full=full, doubt=doubt)
 
 
 def _with_room(full: Full, memory: ServerMemory, scene: Scene, now: Instant) -> Full | None:
@@ -459,12 +470,6 @@ def _room_made(scene: Scene, now: Instant) -> bool:
     return any(present.key not in coming_back for present in scene.gone)
 
 
-def _together(full: Full, memory: ServerMemory) -> bool:
-    """Whether all that were said not to fit together are resident."""
-    models = [memory.get(name) for name in (full.winner, *full.losers)]
-    return not full.sweep and all(model is not None and model.present is not None for model in models)
-
-
 def _full(memory: ServerMemory, loser: ModelMemory, gone: Departure, *, now: Instant) -> Full | None:
     winner = _loaded(gone, memory)
     if winner is None:
@@ -494,10 +499,10 @@ def _winner_name(gone: Departure, memory: ServerMemory) -> object:
     return next((model.policy.name for model in memory.models if model.model == gone.displaced_by), None)
 
 
-def _worse(old: Full | None, new: Full | None) -> Full | None:
+def _worse(old: Full | None, new: Full | None, now: Instant) -> Full | None:
     """The mark that holds more models back: the better rank of the two; of one warm, with all that it cost."""
-    if old is None or new is None:
-        return old or new
-    if new.winner == old.winner and new.unproved is old.unproved:
+    if old is None or new is None or old.until <= now.mono:
+        return new or old
+    if new.winner == old.winner:
         return replace(old, losers=tuple(dict.fromkeys((*old.losers, *new.losers))))
-    return new if new.rank < old.rank or (old.unproved and not new.unproved) else old
+    return new if new.rank < old.rank else old

@@ -16,8 +16,7 @@ from ollama_keeper.core.wishes import not_to_be_kept
 
 def costly(memory: ServerMemory) -> ModelMemory | None:
     """The one model that may have to make way: its load has cost better ones their places."""
-    full = memory.full
-    return None if full is None or full.unproved else memory.get(full.winner)
+    return memory.get(memory.full.winner) if memory.full is not None else None
 
 
 def makes_way(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelMemory | None:
@@ -50,7 +49,7 @@ def tested(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
 
 def _in_whose_way(model: ModelMemory, memory: ServerMemory, now: Instant) -> ModelMemory | None:
     full = memory.full
-    if full is None or full.unproved or full.winner != model.model or model.present is None or memory.hung is not None:
+    if full is None or full.winner != model.model or model.present is None or memory.hung is not None:
         return None
     better = tuple(memory.better_than(model))
     lost = [other for other in better if other.model in full.losers and not room_seen(other, memory)]

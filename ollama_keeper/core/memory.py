@@ -16,6 +16,7 @@ from ollama_keeper.core.reasons import By, Cause, Failure, Reason, ServerState, 
 from ollama_keeper.core.record import record, replace
 
 Key = tuple[ModelName, str]
+Neighbour = tuple[Key, int]
 
 
 @record
@@ -279,6 +280,7 @@ class ModelMemory:
         left_alone: two loads of ours were reloads within a day: no ping, no re-pin until the configuration changes.
         given_back: lowered or unloaded by us since we last loaded it, for it was not to be kept any more.
         disk_size: of its files, bytes; 0 where unknown. `learned_size`: what it took when it was loaded.
+        stood_with: what was listed beside it, each with its size: the last such set that no later one is a part of.
         used: the look that last showed that a client had used it, since it is listed.
         repaired: when we last unloaded it to have it loaded anew; `unloading` until it has left.
         made_way: when we last unloaded it for a better one.
@@ -326,6 +328,7 @@ class ModelMemory:
     pause: Pause | None = None
     disk_size: int = 0
     learned_size: LearnedSize | None = None
+    stood_with: tuple[Neighbour, ...] = ()
     used: Instant | None = None
     repaired: Instant | None = None
     unloading: bool = False
@@ -373,6 +376,7 @@ class ServerMemory:
         freed: a hung scheduler was freed by us once, and hangs still.
         gpu_seen: something of this server was on a GPU, ever; `gpu_since` since it started; `gpu_told` that it is not.
         most_vram, most_count: bytes of GPU memory that were taken at once, and how many were listed, at most.
+        doubt: the same where it was a better model's load that cost a lesser one its place, which proves less.
         abandoned: a load of ours was given up, and nothing has changed since.
         strangers: entries of the last good look that made no sense, and are nothing known.
     """
@@ -406,6 +410,7 @@ class ServerMemory:
     failed_loads: tuple[float, ...] = ()
     longest_load_s: float | None = None
     full: Full | None = None
+    doubt: Full | None = None
     gap: Gap | None = None
     abandoned: Instant | None = None
     hung: Instant | None = None

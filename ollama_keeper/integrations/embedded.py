@@ -264,7 +264,7 @@ def keep_warm(
     path = None if config is None else Path(config)
 
     def configuration() -> Config:
-        return load(path=path, models=named, flags=_written(flags), environ=os.environ)
+        return load(path=path, models=named, flags=_written(flags), environ=os.environ, sinks_required=False)
 
     return KeepWarm(configuration, on_failure, _seconds(timeout), lifespan)
 

@@ -44,11 +44,11 @@ def test_a_failed_load_of_the_better_model_is_no_proof_that_the_server_is_full()
     story = Story((wished("a"), wished("b"))).begins(listed("b"))
     story.opens_warm("a")
     story.at(3).looks()
-    assert story.memory.full is not None
+    assert story.memory.doubt is not None
     (load,) = story.memory.open
     story.at(4)
     story.learns(Failed(load.request, Failure.OUT_OF_MEMORY, 500))
-    assert story.memory.full is None
+    assert story.memory.doubt is None
     assert story.looks_until(120).loads_next() == "b"
 
 

@@ -130,7 +130,7 @@ def of_model(story: Story, **memory: object) -> Story:
 
 
 def contended(story: Story) -> Story:
-    return changed(story, full=Full(instant(215), 0, "a", "b", winner_size=1, loser_size=2))
+    return changed(of_model(story, stood_with=()), full=Full(instant(215), 0, "a", "b", winner_size=1, loser_size=2))
 
 
 KINDS: dict[str, tuple[Callable[[], Story], str]] = {

@@ -370,9 +370,36 @@ def test_a_full_server_is_tried_again_once_nobody_has_taken_what_a_guest_left() 
     assert story.at(story.seconds + 31).looks(listed("best")).loads_next() == "lesser"
 
 
-def test_models_that_are_resident_together_do_fit_whatever_a_load_of_one_had_cost() -> None:
-    story = absent("a", "b", "c").warms("a", 4.0, listed("a")).warms("b", 4.0, listed("b"))
-    assert story.warms("a", 4.0, listed("a"), listed("b")).loads_next() == "c"
+def all_three() -> Story:
+    """Three that fit when the largest, `b`, is loaded before `c`, and not the other way round."""
+    story = absent("a", "b", "c").warms("a", 4.0, listed("a")).warms("b", 4.0, listed("a"), listed("b"))
+    story.warms("c", 4.0, listed("a"), listed("b"), listed("c"))
+    story.at(30).looks(listed("a"), listed("c")).at(91).looks(listed("a"), listed("c"))
+    return story.warms("b", 4.0, listed("b")).warms("a", 4.0, listed("a"), listed("b"))
+
+
+def test_what_stood_beside_all_that_is_there_now_is_tried_again_whatever_another_load_had_cost() -> None:
+    assert all_three().loads_next() == "c"
+
+
+def test_and_is_contended_once_that_proved_wrong() -> None:
+    story = all_three().warms("c", 4.0, listed("b"), listed("c")).warms("a", 4.0, listed("a"), listed("b"))
+    assert story.state("c")[0] == "contended"
+
+
+def test_a_mark_that_is_over_is_set_anew_when_the_same_happens_again() -> None:
+    story = absent("a", "b").warms("a", 4.0, listed("a")).warms("b", 4.0, listed("b")).warms("a", 4.0, listed("a"))
+    story.looks_until(86_500, listed("a"), every=300)
+    assert story.loads_next() == "b"
+    story.warms("b", 4.0, listed("b")).warms("a", 4.0, listed("a"))
+    assert story.state("b") == ("contended", Reason.EVICTS_WANTED)
+
+
+def test_a_better_model_that_costs_a_lesser_one_its_place_holds_that_back_for_an_hour() -> None:
+    story = absent("a", "b").looks(listed("b", 300)).warms("a", 4.0, listed("a"))
+    assert story.state("b") == ("contended", Reason.SERVER_FULL)
+    assert story.looks_until(3_500, listed("a"), every=60).loads_next() is None
+    assert story.looks_until(3_700, listed("a"), every=60).loads_next() == "b"
 
 
 def test_who_leaves_and_comes_back_by_the_minute_does_not_starve_the_others() -> None:
