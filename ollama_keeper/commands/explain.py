@@ -19,7 +19,7 @@ from ollama_keeper.commands.losses import LOST, corrected
 from ollama_keeper.commands.past import NoHistory, history, meant, nothing_of
 from ollama_keeper.commands.start import EXIT_OK, EXIT_SOME_NOT, Unusable, interactive
 from ollama_keeper.config import Config
-from ollama_keeper.core.reasons import State
+from ollama_keeper.core.reasons import Reason, State
 from ollama_keeper.core.record import replace
 from ollama_keeper.core.timeline import Availability, Span, availability, counted, share_of, timeline
 from ollama_keeper.core.units import show_duration
@@ -183,6 +183,21 @@ _STEPS = {
 }
 
 
+_RESTS: dict[str, str] = {
+    State.READY: "only looks.",
+    State.DEGRADED: "only looks.",
+    State.LOADING: "the load that is under way ends.",
+    State.REFUSED: "nothing, until its configuration changes.",
+    State.COLD: "it waits; nothing is foreseen until something changes.",
+}
+_WAITS: dict[str, str] = {
+    Reason.OBSERVED_ONLY: "only looks, as contention: observe says, until a client loads it.",
+    Reason.SERVER_DOWN: "the server is asked again each 30s at the latest; what is absent is loaded once it answers.",
+    Reason.FIRST_LOOK: "the first answer of the server.",
+    Reason.SCHEDULER_HUNG: "nothing is loaded until Ollama's scheduler moves: unload any model, or restart Ollama.",
+}
+
+
 def _next(row: ModelRow) -> str:
     step, in_s = row.next, row.next_s
     if row.state == GUEST:
@@ -195,8 +210,7 @@ def _next(row: ModelRow) -> str:
             " again until its configuration changes."
         )
     if step is None:
-        ready = row.state in {State.READY, State.DEGRADED}
-        return "Next: only looks." if ready else "Next: it waits; nothing is foreseen until something changes."
+        return f"Next: {_WAITS.get(row.reason or '') or _RESTS.get(row.state, _RESTS[State.COLD])}"
     when = "when its turn comes" if in_s is None else "now" if in_s <= 0 else f"in {show_duration(in_s)}"
     return f"Next: {_STEPS.get(step, step)} {when}."
 

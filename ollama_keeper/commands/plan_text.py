@@ -164,7 +164,8 @@ def _unlimited(plan: Plan) -> Iterator[str]:
     whole = config_size(-(-(plan.chosen_bytes + plan.guest_bytes) // GIB) * GIB)
     yield "Without a budget all are loaded, by rank; what does not fit goes to the"
     yield "CPU, or costs others their place. budget.memory leaves the lowest ranks"
-    yield f"out instead; from {whole} on there is room for all that is known here."
+    enough = f"; from {whole} on there is room for what is chosen here" if plan.chosen_bytes else ""
+    yield f"out instead{enough}."
 
 
 def _contended(plan: Plan) -> Iterator[str]:

@@ -119,7 +119,8 @@ def _hangs(load: OpenLoad, memory: ServerMemory, now: Instant) -> bool:
 
 
 def _ready(model: ModelMemory, memory: ServerMemory, _reason: StateReason, _now: Instant) -> Change:
-    back = model.returned or Return(By.FOUND)
+    degraded = model.told is not None and model.told[0] in {State.DEGRADED, State.STUCK}
+    back = Return(By.FOUND) if degraded or model.returned is None else model.returned  # a load of long ago is no news
     listed = model.listed
     return ModelReady(
         server=memory.server,
@@ -143,7 +144,7 @@ def _degraded(model: ModelMemory, memory: ServerMemory, reason: StateReason, _: 
         model=model.model,
         state=State.DEGRADED,
         reason=reason,
-        hint=_DEGRADED_HINTS.get(reason),
+        hint=_DEGRADED_HINTS.get(reason, "").replace("MODEL", model.model) or None,
         gpu_fraction=listed.gpu_fraction if listed else None,
         context_length=listed.context_length if listed else None,
         wanted=_wanted(model, memory),
@@ -169,7 +170,7 @@ def _stuck(model: ModelMemory, memory: ServerMemory, reason: StateReason, now: I
         state=State.STUCK,
         reason=reason,
         took_s=now.since(load.since) if load else None,
-        hint=_STUCK_HINTS[reason],
+        hint=_STUCK_HINTS[reason].replace("MODEL", model.model),
     )
 
 

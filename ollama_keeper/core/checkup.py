@@ -18,7 +18,7 @@ from ollama_keeper.core.ownership import Claim, claim, pinned
 from ollama_keeper.core.policy import ContextRule, PullRule
 from ollama_keeper.core.reasons import Reason, ServerState, State, StateReason
 from ollama_keeper.core.refusals import refusal, shares_weights_with
-from ollama_keeper.core.states import misplacement, state_of
+from ollama_keeper.core.states import gpu_missing, misplacement, state_of
 from ollama_keeper.core.units import show_size
 from ollama_keeper.core.versions import crash_prone_looks, fast_path, parse_version
 
@@ -239,6 +239,17 @@ def _of_context(model: ModelMemory, memory: ServerMemory) -> Iterator[Finding]:
         )
 
 
+def _remedy(reason: Reason, model: ModelMemory) -> str:
+    """What brings a resident model to where it should be."""
+    anew = f"ollama stop {model.model}, or repair: reload, which does it once nobody uses it"
+    match reason:
+        case Reason.OTHER_CONTEXT:
+            return f"send the same num_ctx from all clients, or none and set it in the Modelfile; then {anew}"
+        case Reason.OTHER_DIGEST:
+            return f"its next load has what was pulled: {anew}"
+    return f"free GPU memory, then {anew}"
+
+
 def _of_place(model: ModelMemory, memory: ServerMemory) -> Iterator[Finding]:
     reason, listed = misplacement(model, memory), model.listed
     if reason is None or listed is None:
@@ -249,7 +260,7 @@ def _of_place(model: ModelMemory, memory: ServerMemory) -> Iterator[Finding]:
         reason.value,
         f"it is resident, but not as wanted: {show_size(listed.size)}, {share}, context {listed.context_length}",
         "it answers slowly, or forgets early, until it is loaded anew",
-        f"free GPU memory, then ollama stop {model.model}; or repair: reload",
+        "restart Ollama: it looks for GPUs only when it starts" if gpu_missing(memory) else _remedy(reason, model),
         memory.server,
         model.model,
     )

@@ -15,7 +15,7 @@ from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, QUARREL_RELOADS
 from ollama_keeper.core.outlook import outlook
 from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, ServerState, State, StateReason
-from ollama_keeper.core.states import States, Told, states_of
+from ollama_keeper.core.states import States, Told, gpu_missing, misplacement, states_of
 
 SKEW_S = 60.0
 BUSY_BY_ITSELF_S = 1_800.0  # a server that says itself that it has too much to do is given so long
@@ -39,6 +39,7 @@ class Aspect(StrEnum):
     BUSY = "busy"
     HUNG = "hung"
     CLOCK = "clock"
+    GPU = "gpu"
     CONFIG = "config"
     KEEPER = "keeper"
 
@@ -140,6 +141,8 @@ def _of_server(memory: ServerMemory, now: Instant) -> Iterator[Finding]:
         yield Finding(_subject(name, Aspect.BUSY), Alert.SERVER_BUSY, memory.since, reason, details, waits=patient)
     if memory.hung is not None:
         yield _hung(memory, memory.hung, now)
+    if gpu_missing(memory):
+        yield _without_gpu(memory)
     if memory.skew_s is not None and abs(memory.skew_s) > SKEW_S:
         details = _details(skew_s=round(memory.skew_s))
         yield Finding(_subject(name, Aspect.CLOCK), Alert.CLOCK_SKEW, memory.good or memory.since, None, details)
@@ -154,6 +157,15 @@ def _hung(memory: ServerMemory, since: Instant, now: Instant) -> Finding:
         longest_load_s=round(longest_s, 1) if longest_s is not None else None,
     )
     return Finding(_subject(memory.server, Aspect.HUNG), Alert.SCHEDULER_HUNG, since, Reason.SCHEDULER_HUNG, details)
+
+
+def _without_gpu(memory: ServerMemory) -> Finding:
+    """Once for the server: no reload of a model brings its GPU back."""
+    there = [model.present for model in memory.models if misplacement(model, memory) in ON_CPU and model.present]
+    since = min((present.appeared for present in there), default=memory.since)
+    return Finding(
+        _subject(memory.server, Aspect.GPU), Alert.DEGRADED, since, Reason.ON_CPU, _details(models=len(there))
+    )
 
 
 def _subject(server: str, aspect: Aspect, model: str = "") -> Subject:
@@ -172,7 +184,7 @@ def _of_model(
         waits = reason is Reason.BEING_PULLED or (absent is not Alert.MISSING and _heals(model, memory, state, now))
         details = _told(model, memory, state, now)
         yield Finding(_subject(memory.server, Aspect.ABSENT, model.model), absent, since, reason, details, waits)
-    if state in LISTED and model.present is not None:
+    if state in LISTED and model.present is not None and not (reason in ON_CPU and gpu_missing(memory)):
         aspect, alert = LISTED[state]
         details = _told(model, memory, state, now)
         yield Finding(_subject(memory.server, aspect, model.model), alert, model.present.appeared, reason, details)
@@ -274,4 +286,5 @@ CAUSES_OF_COLD_STARTS = frozenset(
     {Cause.UNOBSERVED, Cause.EXPIRED, Cause.DISPLACED, Cause.MEMORY_SWEEP, Cause.UNLOADED}
 )
 """Losses; a restarted server is told as such, and what was asked for needs no alert."""
+ON_CPU = frozenset({Reason.ON_CPU, Reason.PARTLY_ON_CPU})
 LISTED = {State.DEGRADED: (Aspect.DEGRADED, Alert.DEGRADED), State.STUCK: (Aspect.STUCK, Alert.STUCK)}

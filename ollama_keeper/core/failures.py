@@ -3,7 +3,7 @@
 from ollama_keeper.core.changes import BreakerOpened
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Breaker, Key, ModelMemory
-from ollama_keeper.core.numbers import BREAKER_FAILURES, BREAKER_FIRST_S, BREAKER_MOST_S
+from ollama_keeper.core.numbers import BREAKER_FAILURES, BREAKER_FIRST_S, BREAKER_MOST_S, HOUR_S
 from ollama_keeper.core.reasons import Failure, Reason
 from ollama_keeper.core.record import replace
 from ollama_keeper.core.spread import spread
@@ -52,7 +52,7 @@ def breaker_opened(model: ModelMemory, server: str) -> BreakerOpened:
         server=server,
         model=model.model,
         reason=model.failure or Reason.GUEST_ACTIVE,
-        open_s=breaker.open_s if breaker else 0.0,
+        open_s=max(breaker.open_s, HOUR_S if breaker.guest else 0.0) if breaker else 0.0,
         failures=breaker.failures if breaker else 0,
         hint=_outbid(breaker.guest, model) if breaker and breaker.guest else again,
     )

@@ -71,7 +71,7 @@ def outlook(model: ModelMemory, memory: ServerMemory, now: Instant, *, state: St
         return _warm(model, memory, now)
     if decision.why in {Why.HANDS_OFF, Why.BUSY, Why.BEHIND_LOAD} and claim(model, memory, now) is not Claim.OURS:
         return _repin(decision.why, model, memory, now)
-    return _ping(model, memory, now) if decision.why in {Why.NOT_DUE, Why.BEHIND_LOAD} else None
+    return _ping(model, memory, now) if decision.why in {Why.NOT_DUE, Why.BEHIND_LOAD, Why.BUSY} else None
 
 
 def _rests(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:

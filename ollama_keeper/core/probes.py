@@ -5,7 +5,7 @@ from ollama_keeper.core.facts import Probed, ProbeRequest
 from ollama_keeper.core.facts import ProbeFailed as Failed
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
-from ollama_keeper.core.numbers import PROBE_RETRY_S
+from ollama_keeper.core.numbers import PROBE_FAILURES, PROBE_RETRY_S
 from ollama_keeper.core.reasons import TRANSPORT_FAILURES, Failure
 from ollama_keeper.core.record import replace
 
@@ -57,6 +57,8 @@ def fold_probe_failed(memory: ServerMemory, fact: Failed, now: Instant) -> Folde
         return memory, ()
     counted = fact.reason not in SAYS_NOTHING
     memory = memory.with_model(replace(model, probed=now, probe_failures=model.probe_failures + counted))
+    if model.probe_failures >= PROBE_FAILURES:  # it is told as stuck already
+        return memory, ()
     change = ProbeFailed(
         server=memory.server,
         model=fact.model,

@@ -206,7 +206,8 @@ def since(model: ModelMemory, memory: ServerMemory, state: State) -> Instant:
         case State.LOADING | State.STUCK if load is not None:
             return load.since
         case State.READY if model.present is not None:
-            return model.present.appeared
+            told_at = model.told_at if model.told is not None and model.told[0] is state else None
+            return max(model.present.appeared, told_at or model.present.appeared)
         case _ if model.told is not None and model.told[0] is state and model.told_at is not None:
             return model.told_at
         case _ if model.present is not None:

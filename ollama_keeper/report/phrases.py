@@ -35,7 +35,7 @@ REASONS: dict[str, str] = {
     Reason.SWEEPS_WANTED: "loading it pushes out all others",
     Reason.SERVER_FULL: "the server is full",
     Reason.GUEST_ACTIVE: "another model is in use",
-    Reason.BREAKER_OPEN: "too many loads have failed",
+    Reason.BREAKER_OPEN: "too many loads have failed, or were pushed out at once",
     Reason.HOUR_LIMIT: "too many loads have failed within the hour",
     Reason.UNLOAD_GRACE: "left alone for a while",
     Reason.RELEASED: "given back",

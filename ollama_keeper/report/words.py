@@ -279,7 +279,7 @@ def _sized(name: str | None, size: int | None) -> str:
 
 
 def _yielding(change: of.ModelYielding) -> str:
-    came = "" if change.since_s is None else f", which came {span(change.since_s)} ago,"
+    came = f", which came {span(change.since_s)} ago," if change.since_s and change.since_s >= 1 else ""
     return f"{_who(change)} waits for {change.to or 'another model'}{came} to be idle or gone"
 
 
@@ -323,6 +323,8 @@ def _check_failed(change: of.CheckFailed) -> str:
 
 def _breaker_opened(change: of.BreakerOpened) -> str:
     begin = f"{_who(change)} is not loaded for {span(change.open_s)}"
+    if change.reason is Reason.GUEST_ACTIVE:
+        return _with(begin, f"its place was taken {number(change.failures, 'time')}, each time soon after a load")
     return _with(begin, _in_a_row(change.failures), change.reason and why(change.reason))
 
 

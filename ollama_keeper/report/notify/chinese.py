@@ -123,7 +123,9 @@ def _sized(facts: Told, name: str) -> str:
 
 
 def _degraded(incident: Incident) -> str:
-    share = number_of(told(incident), "gpu_fraction")
+    share, models = number_of(told(incident), "gpu_fraction"), number_of(told(incident), "models")
+    if not incident.subject.model:
+        return f"{incident.subject.server} 启动后失去了 GPU：{models or 0:.0f} 个模型在 CPU 上运行"
     if incident.reason == Reason.PARTLY_ON_CPU and share is not None:
         return f"{_who(incident)} 只有 {min(share * 100, 99):.0f}% 在 GPU 上"
     if incident.reason == Reason.ON_CPU:
@@ -217,6 +219,8 @@ MANY: Mapping[Alert, str] = {
 
 
 def _doing(incident: Incident) -> str:
+    if incident.alert is Alert.DEGRADED and not incident.subject.model:
+        return "不会为此重新加载：Ollama 只在启动时查找 GPU"
     fixed = DOING.get(incident.alert)
     return _keeping(incident) if fixed is None else fixed
 

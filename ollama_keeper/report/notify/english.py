@@ -51,7 +51,9 @@ def _sized(facts: Told, name: str) -> str:
 
 
 def _degraded(incident: Incident) -> str:
-    share = number_of(told(incident), "gpu_fraction")
+    share, models = number_of(told(incident), "gpu_fraction"), number_of(told(incident), "models")
+    if not incident.subject.model:
+        return f"{incident.subject.server} has lost its GPU since it started: {models or 0:.0f} models run on the CPU"
     if incident.reason == Reason.PARTLY_ON_CPU and share is not None:
         return f"{_who(incident)} is only {on_gpu(share)}"
     if incident.reason == Reason.ON_CPU:
@@ -152,6 +154,8 @@ MANY: Mapping[Alert, str] = {
 
 
 def _doing(incident: Incident) -> str:
+    if incident.alert is Alert.DEGRADED and not incident.subject.model:
+        return "reloads nothing for it, since Ollama looks for GPUs only when it starts"
     fixed = DOING.get(incident.alert)
     return _keeping(incident) if fixed is None else fixed
 

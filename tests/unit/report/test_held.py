@@ -47,7 +47,7 @@ def row(state: str, reason: str | None = None, **more: object) -> ModelRow:
         ),
         pytest.param(
             row("backing_off", "breaker_open", next="warm", next_s=240.0),
-            "backing off: too many loads have failed; the next try is in 4m",
+            "backing off: too many loads have failed, or were pushed out at once; the next try is in 4m",
             id="an-open-breaker",
         ),
         pytest.param(
