@@ -79,13 +79,39 @@ def _place(*, user: bool, config: Path | None) -> Place:
         base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         chosen = config or base / "ollama-keeper" / "config.yaml"
         return Place(base / "systemd" / "user", program, chosen.absolute(), user=True)
-    if str(program).startswith(HOMES):
-        msg = (
-            f"{program} is in a home directory, which a system service cannot read; install the program for all (sudo "
-            "pipx install --global ollama-keeper), or the service for yourself: ollama-keeper install systemd --user"
-        )
+    _reachable(program)
+    chosen = (config or Path(CONFIG)).absolute()
+    if at_home(chosen):
+        msg = f"{chosen} is in a home directory, which a system service cannot read; put it at {CONFIG}, or use --user"
         raise NotPossible(msg)
-    return Place(Path("/etc/systemd/system"), program, (config or Path(CONFIG)).absolute(), user=False)
+    return Place(Path("/etc/systemd/system"), program, chosen, user=False)
+
+
+def _reachable(program: Path) -> None:
+    """Whether a system service can start the program, its Python included.
+
+    Raises:
+        NotPossible: a part of it is in somebody's home.
+    """
+    for part in (program, program.resolve(), Path(sys.executable).resolve()):
+        if at_home(part):
+            msg = (
+                f"{part} is in a home directory, which a system service cannot read; install the program for all (sudo "
+                "pipx install --global ollama-keeper, with a Python of the system), or the service for yourself: "
+                "ollama-keeper install systemd --user"
+            )
+            raise NotPossible(msg)
+
+
+def at_home(path: Path) -> bool:
+    """Whether a path is in a directory that ProtectHome=yes hides."""
+    return str(path).startswith(HOMES)
+
+
+def word(path: Path) -> str:
+    """A path as a unit file has it in a command line: % and $ doubled, quoted where it has spaces (systemd.syntax)."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{text}"' if any(sign.isspace() for sign in text) else text
 
 
 def _program() -> Path:
@@ -106,7 +132,7 @@ def _templates() -> Path:
 
 
 def _adapted(text: str, place: Place) -> str:
-    text = text.replace(PROGRAM, str(place.program)).replace(CONFIG, str(place.config))
+    text = text.replace(PROGRAM, word(place.program)).replace(CONFIG, word(place.config))
     if not place.user:
         return text
     kept = [line for line in text.splitlines() if line.partition("=")[0] not in FOR_SYSTEM_ONLY]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ollama_keeper.commands.asked import with_kept
 from ollama_keeper.commands.handed import UNWANTED, Key, held
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.progress import Progress, Usual, progress
@@ -14,7 +15,6 @@ from ollama_keeper.commands.start import (
     EXIT_OK,
     EXIT_SOME_NOT,
     Unusable,
-    configuration,
 )
 from ollama_keeper.commands.status_table import silent_text
 from ollama_keeper.commands.warm import ready_text
@@ -34,7 +34,7 @@ READY = frozenset({State.READY, State.DEGRADED})
 def wait(path: Path | None, models: Sequence[str], flags: Mapping[str, object], *, timeout_s: float) -> int:
     """Waits for each model; see `ollama-keeper wait --help`."""
     try:
-        config = configuration(path, models, flags)
+        config = with_kept(path, models, flags)
         for (server, model), why in held(config).items():
             click.echo(f"{server}: {model}: {why}", err=True)
         return asyncio.run(_wait(config, timeout_s))

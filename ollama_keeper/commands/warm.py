@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ollama_keeper.commands.asked import with_kept
 from ollama_keeper.commands.handed import UNWANTED, Handed, await_daemon, hand_over, without
 from ollama_keeper.commands.once import Watch, watching
 from ollama_keeper.commands.progress import Progress, progress, pulled_text, say_pulled
@@ -16,7 +17,6 @@ from ollama_keeper.commands.start import (
     EXIT_OK,
     EXIT_SOME_NOT,
     Unusable,
-    configuration,
 )
 from ollama_keeper.commands.status_table import silent_text
 from ollama_keeper.config import Config
@@ -69,7 +69,7 @@ def warm(
 ) -> int:
     """Loads each model once; see `ollama-keeper warm --help`."""
     try:
-        config = configuration(path, models, flags)
+        config = with_kept(path, models, flags)
         handed = hand_over(config)
         if handed.keys and not flags.keys().isdisjoint(SETTINGS):
             click.echo("the running ollama-keeper loads what it keeps with its own settings", err=True)

@@ -19,7 +19,9 @@ from ollama_keeper.clock import SystemClock
 from ollama_keeper.config import Config, load
 from ollama_keeper.core.changes import Change
 from ollama_keeper.core.memory import ModelMemory
+from ollama_keeper.core.policy import PullRule
 from ollama_keeper.core.readiness import Unready, unready, unready_of
+from ollama_keeper.core.reasons import State
 from ollama_keeper.core.units import parse_duration
 from ollama_keeper.core.view import document, snapshot
 from ollama_keeper.daemon import Broken, Daemon, Parts
@@ -43,12 +45,14 @@ RETRY_S = 30
 
 
 class NotWarm(KeeperError):
-    """Not all models were ready in time; `unready` says which, and why."""
+    """Not all models were ready in time, or one never will be; `unready` says which, and why."""
 
-    def __init__(self, unready: tuple[Unready, ...], timeout_s: float) -> None:
+    def __init__(self, unready: tuple[Unready, ...], timeout_s: float | None) -> None:
+        """Args: timeout_s: how long they were waited for; None where waiting does not help."""
         self.unready = unready
         each = ", ".join(f"{one.model} is {one.state}{f' ({one.reason})' if one.reason else ''}" for one in unready)
-        super().__init__(f"not ready within {timeout_s:g} s: {each or 'nothing is known yet'}")
+        within = "will not be ready" if timeout_s is None else f"not ready within {timeout_s:g} s"
+        super().__init__(f"{within}: {each or 'nothing is known yet'}")
 
 
 class Kept:
@@ -115,20 +119,43 @@ class Kept:
         Args:
             timeout: seconds, or a duration such as "15m"; None waits as long as it takes.
         """
-        try:
-            async with asyncio.timeout(None if timeout is None else _seconds(timeout)):
-                while not self.ready:
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            return False
-        return True
+        await self._until(lambda: self.ready, None if timeout is None else _seconds(timeout))
+        return self.ready
 
     # --- for keep_warm ------------------------------------------------------------------------------------------------
 
     def take(self, change: Change, at: datetime) -> None:  # noqa: ARG002 - a consumer is given the time
         """Something has changed; the store tells its own troubles from another thread."""
         self._loop.call_soon_threadsafe(self._changed.set)
+
+    async def settle(self, timeout_s: float, *, every: bool) -> bool:
+        """Waits until all are ready, or it does not help to wait on; whether it does not.
+
+        Args:
+            every: goes on while at least one may become ready; else the first that never will ends it.
+        """
+
+        def over() -> bool:
+            hopeless = len(self._hopeless())
+            return self.ready or hopeless == len(self.unready()) if every else self.ready or hopeless > 0
+
+        await self._until(over, timeout_s)
+        return bool(self._hopeless())
+
+    def _hopeless(self) -> list[Unready]:
+        """What no waiting makes ready: refused, or not pulled and not to be."""
+        return [one for one in self.unready() if one.state == State.REFUSED or self._is_absent(one)]
+
+    def _is_absent(self, one: Unready) -> bool:
+        memory = next(memory for memory in self._memories() if memory.server == one.server)
+        return one.state == State.MISSING and memory.model(one.model).policy.pull is PullRule.NEVER
+
+    async def _until(self, over: Callable[[], bool], timeout_s: float | None) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not over():
+                    self._changed.clear()
+                    await self._changed.wait()
 
     async def run(self) -> None:
         """Keeps until cancelled. What goes wrong is told, and never raised: the program goes on."""
@@ -212,8 +239,9 @@ class KeepWarm(AbstractAsyncContextManager["Kept"]):
         kept = Kept(config)
         task = asyncio.ensure_future(kept.run())
         try:
-            if self._on_failure != "background" and not await kept.wait_ready(self._timeout_s):
-                self._late(kept)
+            if self._on_failure != "background":
+                hopeless = await kept.settle(self._timeout_s, every=self._on_failure == "tolerate")
+                self._see(kept, hopeless=hopeless)
             yield kept
         finally:
             kept.stop()
@@ -221,9 +249,9 @@ class KeepWarm(AbstractAsyncContextManager["Kept"]):
                 await task
             kept.close()
 
-    def _late(self, kept: Kept) -> None:
-        if self._on_failure == "fail":
-            raise NotWarm(kept.unready(), self._timeout_s)
+    def _see(self, kept: Kept, *, hopeless: bool) -> None:
+        if self._on_failure == "fail" and not kept.ready:
+            raise NotWarm(kept.unready(), None if hopeless else self._timeout_s)
 
 
 def keep_warm(

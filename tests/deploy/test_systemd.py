@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ollama_keeper.commands.install import DROP_INS, UNITS, Place, next_steps, units
+from ollama_keeper.commands.install import DROP_INS, UNITS, Place, at_home, next_steps, units, word
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNIT_FILES = [DEPLOY / "systemd" / name for name in UNITS]
@@ -81,6 +81,23 @@ def test_the_units_of_a_user_run_his_program_without_what_only_the_system_may_se
     assert "ProtectHome" not in service
     assert "WantedBy=default.target" in service
     assert "WatchdogSec=30s" in service
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/usr/bin/ollama-keeper", "/usr/bin/ollama-keeper"),
+        ("/opt/our tools/keeper", '"/opt/our tools/keeper"'),
+        ("/opt/50%/a$b/keeper", "/opt/50%%/a$$b/keeper"),
+    ],
+)
+def test_a_path_is_written_as_a_unit_reads_it(path: str, written: str) -> None:
+    assert word(Path(path)) == written
+
+
+@pytest.mark.parametrize(("path", "hidden"), [("/home/me/keeper.yaml", True), ("/root/x", True), ("/etc/x", False)])
+def test_what_a_system_service_cannot_read_is_refused(path: str, hidden: bool) -> None:
+    assert at_home(Path(path)) is hidden
 
 
 def test_all_units_and_drop_ins_are_written(mine: Place) -> None:

@@ -115,6 +115,19 @@ except NotWarm as error:
     assert ran.line() == f"not ready within 1.5 s: {MODEL} is unknown (first_look)"
 
 
+def test_what_is_not_pulled_is_told_at_once_and_not_waited_for(world: World, server: Simulated) -> None:
+    ran = script(
+        world,
+        f"""
+try:
+    warm('nosuch:1b', ollama='{server.url}', timeout='10m')
+except NotWarm as error:
+    print(error, flush=True)
+""",
+    )
+    assert ran.line() == "will not be ready: nosuch:1b is missing (not_pulled)"
+
+
 def test_a_mistake_is_told_with_its_place_before_anything_begins(world: World) -> None:
     ran = script(
         world,
