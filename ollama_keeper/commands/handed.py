@@ -30,6 +30,7 @@ ASK_EVERY_S = 0.5
 UNWANTED = frozenset({State.PAUSED, State.OFF_HOURS, State.OVER_BUDGET})
 HOPELESS = UNWANTED | {State.REFUSED, State.CONTENDED, State.YIELDING, State.BACKING_OFF}
 READY = frozenset({State.READY, State.DEGRADED})
+WAITING = frozenset({State.YIELDING, State.BACKING_OFF, State.COLD, State.CONTENDED, State.LOADING})
 
 
 @dataclass
@@ -66,6 +67,13 @@ def held(config: Config) -> dict[Key, str]:
     if answer is None:
         return {}
     return {key: held_text(row, answer.at) for key, row in kept(config, answer).items() if row.state in UNWANTED}
+
+
+def waits(config: Config) -> dict[Key, str]:
+    """What the daemon waits for with models that are to be loaded, which nobody else can see; and its open loads."""
+    answer = asked(config)
+    rows = kept(config, answer) if answer is not None else {}
+    return {key: held_text(row, answer.at) for key, row in rows.items() if answer and row.state in WAITING}
 
 
 def hand_over(config: Config) -> Handed:

@@ -12,7 +12,7 @@ import click
 from ollama_keeper.commands.guess import guess, shown
 from ollama_keeper.commands.start import EXIT_SOME_NOT, EXIT_USAGE, configuration
 from ollama_keeper.config import Config
-from ollama_keeper.config.places import state_dir
+from ollama_keeper.config.places import state_dir, user_file
 from ollama_keeper.core.names import is_name, parse_name
 from ollama_keeper.errors import printable
 from ollama_keeper.store import FILE, Past
@@ -44,15 +44,18 @@ def history(path: Path | None) -> Iterator[tuple[Config, Past]]:
 
 
 def state_files(config: Config) -> tuple[Path, ...]:
-    """Where a keeper may record, to be tried in turn; that of the system's service, where nothing else was said.
+    """Where a keeper may record, to be tried in turn; those of services, where nothing else was said.
 
-    Its folder is open to its own user and to root alone.
+    That of a user's service is beside the configuration before systemd 254; that of the system's is open to its
+    own user and to root alone.
     """
     own = config.state_dir
     if own is None:
         return ()
     by_default = own == state_dir(os.environ)
-    return (own / FILE, SERVICE / FILE) if by_default and own != SERVICE else (own / FILE,)
+    if not by_default or own == SERVICE:
+        return (own / FILE,)
+    return own / FILE, user_file(os.environ).parent / FILE, SERVICE / FILE
 
 
 def state_seen(config: Config) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ollama_keeper.commands.asked import with_kept
+from ollama_keeper.commands.handed import waits
 from ollama_keeper.commands.once import ANSWERS_WITHIN_S, Watch, watching
 from ollama_keeper.commands.past import state_seen
 from ollama_keeper.commands.plan_text import document, text
@@ -37,7 +38,17 @@ async def _plan(config: Config, *, as_json: bool) -> int:
             click.echo(json.dumps(document(plans), indent=2, ensure_ascii=False))
         else:
             click.echo("\n\n".join(text(one) for one in plans))
+            _tell_what_waits(config)
         return _code(watch, plans)
+
+
+def _tell_what_waits(config: Config) -> None:
+    """A daemon has reasons to wait that no look shows."""
+    waiting = waits(config)
+    if waiting:
+        click.echo("\nThe ollama-keeper that runs here is at it already:")
+    for (server, model), why in waiting.items():
+        click.echo(f"  {server}: {model}: {why}")
 
 
 def _code(watch: Watch, plans: Sequence[Plan]) -> int:

@@ -48,6 +48,14 @@ def test_the_users_own_history_comes_first(service: Path, tmp_path: Path) -> Non
     assert state_seen(by_default()) == own
 
 
+def test_the_history_of_a_users_service_lies_beside_his_configuration_before_systemd_254(
+    service: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config").mkdir()
+    lie(service, tmp_path / "config" / "ollama-keeper")
+    assert state_seen(by_default()) == tmp_path / "config" / "ollama-keeper"
+
+
 def test_a_named_state_dir_is_the_only_one(service: Path, tmp_path: Path) -> None:
     lie(service)
     config = by_default(OLLAMA_KEEPER_STATE_DIR=str(tmp_path / "named"))
