@@ -167,7 +167,9 @@ class ModelDefaults(Table):
     load_timeout: From1s = _key("30m", "a load older than this is given up; large models from slow disks need it")
     slow_load: Duration = _key("10s", "a load of at least this is logged as a cold start")
     contention: Annotated[Contention, BeforeValidator(values.one_of(*Contention)), _text(*Contention)] = _key(
-        "yield", "to a model that displaced ours: yield until it is idle, insist on coming back at once, or observe"
+        "yield",
+        "to a model that displaced ours: yield until it is idle, or insist on coming back once it is seen; or observe: "
+        "load nothing at all, only look and tell",
     )
     yield_for: Duration = _key("60s", "a guest that nobody has used for so long is idle")
     unload_grace: Duration = _key("60s", "after an unexplained unload the model is left cold for so long")

@@ -422,8 +422,11 @@ def _fill(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) 
         else:
             full = _worse(full, mark, now)
         loaded = _loaded(gone, scene.before)
-        if loaded is not None and room_seen(loaded, scene.before):  # and yet it was not there
-            memory = with_most(memory.with_model(replace(memory.model(loaded.model), stood_with=())), anew=True)
+        if loaded is None:
+            continue
+        memory = memory.with_model(replace(memory.model(loaded.model), stood_with=()))
+        if room_seen(loaded, scene.before):  # and yet it was not there
+            memory = with_most(memory, anew=True)
     return replace(memory, full=full, doubt=doubt)
 
 
