@@ -51,7 +51,7 @@ def that_forgets_that_the_server_is_full() -> Keeper:
 
     def forgetful(memory: ServerMemory, fact: Fact, now: Instant) -> Learnt:
         memory, changes = learn(memory, fact, now)
-        return replace(memory, full=None), changes
+        return replace(memory, full=None, doubt=None), changes
 
     return Keeper(learn=forgetful)
 
