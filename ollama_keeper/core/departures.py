@@ -33,6 +33,15 @@ class Scene:
         return tuple(present for present in self.before.present if present.key not in keys)
 
     @property
+    def brought(self) -> tuple[Present, ...]:
+        """What has come that we did not load."""
+        if not self.came:
+            return ()
+        before = self.before
+        ours = {model.policy.name for model in before.known if model.pending or before.opened(model.model)}
+        return tuple(present for present in self.came if present.listed.name not in ours)
+
+    @property
     def reloaded(self) -> tuple[Present, ...]:
         """The entries of both that are loaded with other options than before."""
         before = {present.key: _shape(present) for present in self.before.present}
