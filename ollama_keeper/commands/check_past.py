@@ -1,7 +1,7 @@
 """What `check` finds in the state file: that it is of this version, and what happens like clockwork."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from ollama_keeper.commands.losses import corrected
@@ -11,8 +11,10 @@ from ollama_keeper.core.advice import Hour
 from ollama_keeper.core.finding import Finding, Severity
 from ollama_keeper.core.habits import DAYS, LOADED, LOST, RELOADED, RESTARTED, SHORTENING, UNLOADING, Happened, habits
 from ollama_keeper.core.reasons import By, Cause
+from ollama_keeper.report.phrases import REASONS
 from ollama_keeper.store import FILE, SCHEMA, Entry, Past, newer, schema_of
 
+A_DAY = timedelta(days=1)
 BY_OTHERS = {Cause.DISPLACED, Cause.UNLOADED}
 
 
@@ -52,12 +54,37 @@ def of_history(config: Config, now: datetime) -> list[Finding]:
     servers = {server.address.name: {policy.model for policy in server.policies} for server in config.servers}
     try:
         uses = past.uses(since=since)
-        happened = [one for entry in corrected(past.events(since=since)) for one in _happened(entry, servers, now)]
+        events = corrected(past.events(since=since))
     except (sqlite3.Error, OSError):
         return []
+    happened = [one for entry in events for one in _happened(entry, servers, now)]
     zone = now.tzinfo
     hours = [Hour(u.server, u.model, u.hour.astimezone(zone), u.kind, u.minutes, u.size) for u in uses]
-    return habits((hour for hour in hours if hour.server in servers), happened, now)
+    found = habits((hour for hour in hours if hour.server in servers), happened, now)
+    return [*found, *not_loading(events, servers, now)]
+
+
+def not_loading(events: Iterable[Entry], servers: dict[str, set[str]], now: datetime) -> Iterator[Finding]:
+    """The wanted models whose loads have failed within a day, and that were not resident since; events oldest first."""
+    failed: dict[tuple[str, str], list[Entry]] = {}
+    for one in events:
+        if one.server is None or one.model is None or one.model not in servers.get(one.server, ()):
+            continue
+        if one.event == "warm.failed" and now - one.ts <= A_DAY:
+            failed.setdefault((one.server, one.model), []).append(one)
+        elif one.event in {"model.ready", "model.degraded"}:
+            failed.pop((one.server, one.model), None)
+    for (server, model), entries in failed.items():
+        last = entries[-1].fields
+        yield Finding(
+            Severity.WARNING,
+            "not_loading",
+            f"its last load failed: {REASONS.get(str(last.get('reason')), 'unknown why')}; {len(entries)} in a row",
+            "it is tried again less and less often",
+            str(last.get("hint") or f"see ollama-keeper explain {model}, and the log of Ollama"),
+            server,
+            model,
+        )
 
 
 def _happened(entry: Entry, servers: dict[str, set[str]], now: datetime) -> Iterator[Happened]:

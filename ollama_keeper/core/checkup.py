@@ -12,7 +12,6 @@ from ollama_keeper.core.finding import Finding, Severity
 from ollama_keeper.core.holds import rival
 from ollama_keeper.core.inferred import limit_shown, settings
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.loads import HINTS
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.ownership import Claim, claim, pinned
 from ollama_keeper.core.policy import ContextRule, PullRule
@@ -182,16 +181,6 @@ def _out_of_place(model: ModelMemory, memory: ServerMemory, now: Instant) -> Ite
             _apart(_sized(rival(model, memory)), reason),
             "the better one of them stays; this one is tried again when something leaves, or after a day",
             APART,
-            memory.server,
-            model.model,
-        )
-    elif state is State.BACKING_OFF and model.failure is not None:
-        yield Finding(
-            Severity.WARNING,
-            "not_loading",
-            f"its last load failed ({model.failure.value}), {model.failures} in a row",
-            "it is tried again less and less often",
-            HINTS.get(model.failure, "see why in the server's log"),
             memory.server,
             model.model,
         )

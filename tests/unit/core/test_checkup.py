@@ -8,7 +8,6 @@ from ollama_keeper.core.checkup import checkup
 from ollama_keeper.core.facts import Kind, Looked, Shown
 from ollama_keeper.core.finding import Finding, Severity
 from ollama_keeper.core.policy import Budget, PullRule
-from ollama_keeper.core.reasons import Failure
 from ollama_keeper.core.view import model_rows
 from tests.kit.story import GIB, PIN_S, Story, listed, wanted
 
@@ -98,13 +97,6 @@ def test_what_cannot_be_kept_beside_a_better_one_is_a_warning_that_names_it() ->
     assert (finding.severity, finding.model) == (Severity.WARNING, "b")
     assert finding.what.startswith("it cannot be kept beside a (5.0 GiB): loading it pushed that one out")
     assert "OLLAMA_MAX_LOADED_MODELS" in finding.do
-
-
-def test_a_model_whose_loads_fail_is_a_warning_with_what_would_help() -> None:
-    finding = found(Story((wanted("a"),)).begins().fails_to_warm("a", Failure.OUT_OF_MEMORY))["not_loading"]
-    assert (finding.severity, finding.model) == (Severity.WARNING, "a")
-    assert finding.what == "its last load failed (out_of_memory), 1 in a row"
-    assert finding.do.startswith("too large for the memory left")
 
 
 def test_what_others_have_pinned_is_noted() -> None:
