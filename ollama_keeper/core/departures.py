@@ -85,7 +85,7 @@ def grace_s(model: ModelMemory, memory: ServerMemory) -> float:
 
 
 def left_a_gap(guest: Present, scene: Scene, now: Instant) -> bool:
-    """Whether the place of a guest that left may be taken already, by a load that is listed only once it has ended.
+    """Whether the place of what a client had brought may be taken already, by a load that is listed once it has ended.
 
     It left before its time, perhaps for another; or our own load pushed it out while it was in use, so that it is most
     likely asked for again.

@@ -59,14 +59,15 @@ def gap_after(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Insta
     before = scene.before
     if scene.restarted or _unobserved(before, now):
         return None
-    gap, brought = before.gap, scene.brought
-    if brought:
-        back = next((one.key for one in brought if gap is not None and not gap.closed and one.key in gap.left), None)
+    gap = before.gap
+    if scene.brought:
+        returned = (one.key for one in scene.brought if gap is not None and not gap.closed and one.key in gap.left)
+        back = next(returned, None)
         return gap and replace(gap, closed=True, back=back)
     gone = [model.departure for name in lost if not (model := memory.model(name)).given_back]
     unexplained = any(one is not None and one.grace_s and one.cause in UNEXPLAINED for one in gone)
-    guests = before.guests()
-    left = [one.key for one in scene.gone if one in guests and left_a_gap(one, scene, now)]
+    brought = before.brought()
+    left = [one.key for one in scene.gone if one in brought and left_a_gap(one, scene, now)]
     if len(left) == 1 and not unexplained and flickers(left[0], before, now):
         return gap and replace(gap, back=None, believed=now)
     return Gap(now, tuple(left), believed=gap.believed if gap else None) if unexplained or left else gap

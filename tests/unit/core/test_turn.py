@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_keeper.core.facts import Failed, Hurried, Kind, LookSilent, Shown, Versioned
+from ollama_keeper.core.facts import Answered, Failed, Hurried, Kind, LookSilent, Shown, Versioned
 from ollama_keeper.core.holds import holds
 from ollama_keeper.core.policy import Contention, ranked
 from ollama_keeper.core.reasons import Failure, Reason
@@ -344,6 +344,14 @@ def test_a_guest_that_our_load_pushed_out_while_it_was_in_use_is_waited_for() ->
     assert story.state("a") == ("queued", Reason.BEHIND_LOAD)
     assert story.at(105).looks(listed("b")).loads_next() is None
     assert story.at(107).looks(listed("b"), listed("guest", 407)).state("a") == ("yielding", Reason.GUEST_ACTIVE)
+
+
+def test_so_is_a_kept_model_that_a_client_uses_when_our_load_pushes_it_out() -> None:
+    story = absent("a", "b", "c").warms("a", 4.0, listed("a")).at(20).looks(listed("a"), listed("c", 320))
+    request = story.opens_warm("b")
+    story.at(23).looks(listed("a"), listed("c", 323)).at(26).learns(Answered(request)).looks(listed("b"))
+    assert story.at(40).looks(listed("b")).loads_next() is None
+    assert story.at(61).looks(listed("b")).loads_next() == "a"
 
 
 def test_a_guest_that_was_idle_when_our_load_pushed_it_out_is_not_waited_for() -> None:
