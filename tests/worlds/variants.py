@@ -38,10 +38,13 @@ def that_sends_beside_a_load() -> Keeper:
 
 
 def that_takes_silence_for_absence() -> Keeper:
-    """A look that fails is folded as one that shows nothing."""
+    """A look that fails is folded as one that shows nothing, and all that it lacks as free to be loaded."""
 
     def credulous(memory: ServerMemory, fact: Fact, now: Instant) -> Learnt:
-        return learn(memory, Looked(()) if isinstance(fact, LookFailed) else fact, now)
+        if not isinstance(fact, LookFailed):
+            return learn(memory, fact, now)
+        memory, changes = learn(memory, Looked(()), now)
+        return replace(memory, gap=None), changes
 
     return Keeper(learn=credulous)
 
