@@ -4,7 +4,7 @@ from ollama_keeper.core.gaps import loading_s
 from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.makeway import goes
 from ollama_keeper.core.memory import Departure, ModelMemory, Present, ServerMemory
-from ollama_keeper.core.numbers import HOUR_S, TIME_SLACK_S, UNLOADS_TOLD
+from ollama_keeper.core.numbers import CLIENT_LEASE_UNMOVED_S, HOUR_S, TIME_SLACK_S, UNLOADS_TOLD
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.reasons import UNEXPLAINED, Cause
 from ollama_keeper.core.record import record, replace
@@ -87,13 +87,13 @@ def grace_s(model: ModelMemory, memory: ServerMemory) -> float:
 def left_a_gap(guest: Present, scene: Scene, now: Instant) -> bool:
     """Whether the place of what a client had brought may be taken already, by a load that is listed once it has ended.
 
-    It left before its time, perhaps for another; or our own load pushed it out while it was in use, so that it is most
-    likely asked for again.
+    It left before its time, perhaps for another; or our own load pushed it out within a minute of its last use, so that
+    it is most likely asked for again.
     """
     sent = [load.since.mono for load in scene.before.open if load.counts(now)]
     sent += [other.pending.at.mono - other.pending.took_s for other in scene.before.known if other.pending]
     if sent:
-        return guest.moved.mono >= min(sent)
+        return guest.moved.mono >= min(sent) - CLIENT_LEASE_UNMOVED_S
     return not _expired(guest, scene.before, now)
 
 

@@ -55,11 +55,17 @@ def _with_room(full: Full, memory: ServerMemory, scene: Scene, now: Instant) -> 
 
 
 def gap_after(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) -> Gap | None:
-    """The place that a client's load may be taking, which no look shows yet; closed once somebody else has come."""
+    """The place that a client's load may be taking, which no look shows yet; closed once somebody else has come.
+
+    While a load of ours is open the client's waits behind it: only then does the time of a load begin.
+    """
     before = scene.before
     if scene.restarted or _unobserved(before, now):
         return None
     gap = before.gap
+    loading = bool(before.open) or any(model.pending for model in before.models)
+    if gap is not None and not gap.closed and loading and not gap_over(gap, before, now):
+        gap = replace(gap, at=now)
     if scene.brought:
         returned = (one.key for one in scene.brought if gap is not None and not gap.closed and one.key in gap.left)
         back = next(returned, None)

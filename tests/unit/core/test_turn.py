@@ -355,7 +355,7 @@ def test_so_is_a_kept_model_that_a_client_uses_when_our_load_pushes_it_out() -> 
 
 
 def test_a_guest_that_was_idle_when_our_load_pushed_it_out_is_not_waited_for() -> None:
-    story = absent("a", "b").looks(listed("guest", 300)).at(15).warms("a", 4.0, listed("a"))
+    story = absent("a", "b").looks(listed("guest", 300)).at(61).warms("a", 4.0, listed("a"))
     assert story.loads_next() == "b"
 
 
