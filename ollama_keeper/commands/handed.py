@@ -61,19 +61,16 @@ def kept(config: Config, answer: Answer) -> dict[Key, ModelRow]:
     return dict(found)
 
 
-def held(config: Config) -> dict[Key, str]:
-    """Why models of a configuration are not to be kept now, and what ends that, as the daemon says."""
+def held(config: Config, states: frozenset[State] = UNWANTED) -> dict[Key, str]:
+    """Why models of a configuration are in one of these states, and what ends that, as the daemon says.
+
+    Args:
+        states: by default those in which a model is not to be kept now.
+    """
     answer = asked(config)
     if answer is None:
         return {}
-    return {key: held_text(row, answer.at) for key, row in kept(config, answer).items() if row.state in UNWANTED}
-
-
-def waits(config: Config) -> dict[Key, str]:
-    """What the daemon waits for with models that are to be loaded, which nobody else can see; and its open loads."""
-    answer = asked(config)
-    rows = kept(config, answer) if answer is not None else {}
-    return {key: held_text(row, answer.at) for key, row in rows.items() if answer and row.state in WAITING}
+    return {key: held_text(row, answer.at) for key, row in kept(config, answer).items() if row.state in states}
 
 
 def hand_over(config: Config) -> Handed:

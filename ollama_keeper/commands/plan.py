@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ollama_keeper.commands.asked import with_kept
-from ollama_keeper.commands.handed import waits
+from ollama_keeper.commands.handed import WAITING, held
 from ollama_keeper.commands.once import ANSWERS_WITHIN_S, Watch, watching
 from ollama_keeper.commands.past import state_seen
 from ollama_keeper.commands.plan_text import document, text
@@ -44,7 +44,7 @@ async def _plan(config: Config, *, as_json: bool) -> int:
 
 def _tell_what_waits(config: Config) -> None:
     """A daemon has reasons to wait that no look shows."""
-    waiting = waits(config)
+    waiting = held(config, WAITING)
     if waiting:
         click.echo("\nThe ollama-keeper that runs here is at it already:")
     for (server, model), why in waiting.items():

@@ -99,9 +99,9 @@ def _unknown_key(path: Path) -> tuple[str, str]:
         return "unknown key", f"write it as two, {first}: and below it {rest}:"
     plain = key.lower().replace("-", "_")
     near = difflib.get_close_matches(plain, known, n=1, cutoff=0.75)
-    meant = _MEANT.get(plain)
-    if near or meant in known:
-        return "unknown key", f"did you mean {meant if meant in known else near[0]}?"
+    meant = [name for name in (_MEANT.get(plain), *near) if name in known]
+    if meant:
+        return "unknown key", f"did you mean {meant[0]}?"
     return "unknown key", _elsewhere(key, path) or _nearest(key, known)
 
 

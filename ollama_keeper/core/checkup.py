@@ -17,7 +17,7 @@ from ollama_keeper.core.ownership import Claim, claim, pinned
 from ollama_keeper.core.policy import ContextRule, PullRule
 from ollama_keeper.core.reasons import Reason, ServerState, State, StateReason
 from ollama_keeper.core.refusals import refusal, shares_weights_with
-from ollama_keeper.core.states import gpu_missing, misplacement, state_of
+from ollama_keeper.core.states import lacks_gpu, misplacement, state_of
 from ollama_keeper.core.units import show_size
 from ollama_keeper.core.versions import crash_prone_looks, fast_path, parse_version
 
@@ -228,8 +228,10 @@ def _of_context(model: ModelMemory, memory: ServerMemory) -> Iterator[Finding]:
         )
 
 
-def _remedy(reason: Reason, model: ModelMemory) -> str:
+def _remedy(reason: Reason, model: ModelMemory, memory: ServerMemory) -> str:
     """What brings a resident model to where it should be."""
+    if lacks_gpu(reason, memory):
+        return "restart Ollama: it looks for GPUs only when it starts"
     anew = f"ollama stop {model.model}, or repair: reload, which does it once nobody uses it"
     match reason:
         case Reason.OTHER_CONTEXT:
@@ -249,7 +251,7 @@ def _of_place(model: ModelMemory, memory: ServerMemory) -> Iterator[Finding]:
         reason.value,
         f"it is resident, but not as wanted: {show_size(listed.size)}, {share}, context {listed.context_length}",
         "it answers slowly, or forgets early, until it is loaded anew",
-        "restart Ollama: it looks for GPUs only when it starts" if gpu_missing(memory) else _remedy(reason, model),
+        _remedy(reason, model, memory),
         memory.server,
         model.model,
     )

@@ -14,8 +14,8 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, QUARREL_RELOADS
 from ollama_keeper.core.outlook import outlook
-from ollama_keeper.core.reasons import Alert, By, Cause, Failure, Reason, ServerState, State, StateReason
-from ollama_keeper.core.states import States, Told, gpu_missing, misplacement, states_of
+from ollama_keeper.core.reasons import ON_CPU, Alert, By, Cause, Failure, Reason, ServerState, State, StateReason
+from ollama_keeper.core.states import States, Told, gpu_missing, lacks_gpu, misplacement, states_of
 
 SKEW_S = 60.0
 BUSY_BY_ITSELF_S = 1_800.0  # a server that says itself that it has too much to do is given so long
@@ -184,7 +184,7 @@ def _of_model(
         waits = reason is Reason.BEING_PULLED or (absent is not Alert.MISSING and _heals(model, memory, state, now))
         details = _told(model, memory, state, now)
         yield Finding(_subject(memory.server, Aspect.ABSENT, model.model), absent, since, reason, details, waits)
-    if state in LISTED and model.present is not None and not (reason in ON_CPU and gpu_missing(memory)):
+    if state in LISTED and model.present is not None and not lacks_gpu(reason, memory):
         aspect, alert = LISTED[state]
         details = _told(model, memory, state, now)
         yield Finding(_subject(memory.server, aspect, model.model), alert, model.present.appeared, reason, details)
@@ -286,5 +286,4 @@ CAUSES_OF_COLD_STARTS = frozenset(
     {Cause.UNOBSERVED, Cause.EXPIRED, Cause.DISPLACED, Cause.MEMORY_SWEEP, Cause.UNLOADED}
 )
 """Losses; a restarted server is told as such, and what was asked for needs no alert."""
-ON_CPU = frozenset({Reason.ON_CPU, Reason.PARTLY_ON_CPU})
 LISTED = {State.DEGRADED: (Aspect.DEGRADED, Alert.DEGRADED), State.STUCK: (Aspect.STUCK, Alert.STUCK)}

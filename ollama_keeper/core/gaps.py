@@ -16,9 +16,10 @@ def loading_s(memory: ServerMemory) -> float | None:
     return None if memory.longest_load_s is None else min(GRACE_FACTOR * memory.longest_load_s, GRACE_MOST_S)
 
 
-def gap_over(gap: Gap, memory: ServerMemory, now: Instant) -> bool:
-    """Whether a gap has been open for longer than a load may take, so that nobody is loading into it."""
-    return now.mono >= _ends(gap, memory)
+def open_gap(memory: ServerMemory, now: Instant) -> Gap | None:
+    """The gap into which somebody may be loading: nobody has come, and it is not older than a load may take."""
+    gap = memory.gap
+    return None if gap is None or gap.closed or now.mono >= _ends(gap, memory) else gap
 
 
 def gap_ends(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | None:
@@ -26,8 +27,8 @@ def gap_ends(model: ModelMemory, memory: ServerMemory, now: Instant) -> float | 
 
     None where there is none, where it insists, and where somebody asked for it by name.
     """
-    gap, gone = memory.gap, model.departure
-    if gap is None or gap.closed or model.policy.contention is Contention.INSIST or gap_over(gap, memory, now):
+    gap, gone = open_gap(memory, now), model.departure
+    if gap is None or model.policy.contention is Contention.INSIST:
         return None
     return None if gone is not None and gone.cause is Cause.BY_COMMAND else _ends(gap, memory)
 

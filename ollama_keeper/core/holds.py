@@ -10,7 +10,7 @@ from ollama_keeper.core.instant import Instant
 from ollama_keeper.core.memory import Breaker, Departure, Full, ModelMemory, Present, ServerMemory
 from ollama_keeper.core.numbers import BACKOFF_FIRST_S, BACKOFF_MOST_S, FAILED_LOADS_AN_HOUR, HOUR_S
 from ollama_keeper.core.policy import Contention
-from ollama_keeper.core.reasons import Cause, Failure, Reason, ServerState, State
+from ollama_keeper.core.reasons import UNEXPLAINED, Cause, Failure, Reason, ServerState, State
 from ollama_keeper.core.record import record
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.room import room_seen
@@ -203,5 +203,5 @@ def _grace_ends(model: ModelMemory, now: Instant) -> float | None:
     return gone.at.mono + gone.grace_s if gone is not None and now.since(gone.at) < gone.grace_s else None
 
 
-CAUSED_BY_GUESTS = frozenset({Cause.DISPLACED, Cause.UNLOADED, Cause.MEMORY_SWEEP})
+CAUSED_BY_GUESTS = UNEXPLAINED | {Cause.DISPLACED}
 """Losses that a guest may be behind."""

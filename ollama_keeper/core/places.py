@@ -4,9 +4,9 @@ Both are learnt from a look: what left, on whose account, and whether anything c
 """
 
 from ollama_keeper.core.departures import UNOBSERVED_INTERVALS, Scene, left_a_gap
-from ollama_keeper.core.gaps import flickers, gap_over
+from ollama_keeper.core.gaps import flickers, open_gap
 from ollama_keeper.core.instant import Instant
-from ollama_keeper.core.memory import Departure, Full, Gap, ModelMemory, ServerMemory
+from ollama_keeper.core.memory import Departure, Full, Gap, Key, ModelMemory, ServerMemory
 from ollama_keeper.core.policy import OnExpire
 from ollama_keeper.core.reasons import UNEXPLAINED
 from ollama_keeper.core.record import replace
@@ -21,8 +21,7 @@ def filled(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant)
     last may push out what fits beside it when it is loaded first (OLLAMA.md 4).
     """
     full, doubt = memory.full, memory.doubt
-    loading = bool(scene.before.open) or any(model.pending for model in scene.before.models)
-    if not loading:
+    if not _loading(scene.before):
         full, doubt = (mark and _with_room(mark, memory, scene, now) for mark in (full, doubt))
     for name in lost:
         loser = memory.model(name)
@@ -49,9 +48,7 @@ def _with_room(full: Full, memory: ServerMemory, scene: Scene, now: Instant) -> 
         return replace(full, room=False)
     if not full.room and not _room_made(scene, now):
         return full
-    gap = memory.gap
-    taken = gap is not None and not gap.closed and not gap_over(gap, memory, now)
-    return replace(full, room=True) if taken else None
+    return None if open_gap(memory, now) is None else replace(full, room=True)
 
 
 def gap_after(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Instant) -> Gap | None:
@@ -62,14 +59,13 @@ def gap_after(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Insta
     before = scene.before
     if scene.restarted or _unobserved(before, now):
         return None
-    gap = before.gap
-    loading = bool(before.open) or any(model.pending for model in before.models)
-    if gap is not None and not gap.closed and loading and not gap_over(gap, before, now):
-        gap = replace(gap, at=now)
+    gap, waits = before.gap, open_gap(before, now)
+    if waits is not None and _loading(before):
+        gap = replace(waits, at=now)
     if scene.brought:
-        returned = (one.key for one in scene.brought if gap is not None and not gap.closed and one.key in gap.left)
-        back = next(returned, None)
-        return gap and replace(gap, closed=True, back=back)
+        return gap and replace(gap, closed=True, back=None if gap.closed else _back(gap, scene))
+    if not scene.gone:
+        return gap
     gone = [model.departure for name in lost if not (model := memory.model(name)).given_back]
     unexplained = any(one is not None and one.grace_s and one.cause in UNEXPLAINED for one in gone)
     brought = before.brought()
@@ -77,6 +73,16 @@ def gap_after(memory: ServerMemory, scene: Scene, lost: list[str], *, now: Insta
     if len(left) == 1 and not unexplained and flickers(left[0], before, now):
         return gap and replace(gap, back=None, believed=now)
     return Gap(now, tuple(left), believed=gap.believed if gap else None) if unexplained or left else gap
+
+
+def _loading(before: ServerMemory) -> bool:
+    """Whether a load of ours was under way, or not yet proven."""
+    return bool(before.open) or any(model.pending for model in before.models)
+
+
+def _back(gap: Gap, scene: Scene) -> Key | None:
+    """What has come back into the gap that it left."""
+    return next((one.key for one in scene.brought if one.key in gap.left), None)
 
 
 def _unobserved(before: ServerMemory, now: Instant) -> bool:

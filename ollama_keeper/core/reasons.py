@@ -91,6 +91,9 @@ class Reason(StrEnum):
     BEHIND_LOAD = "behind_load"
 
 
+ON_CPU = frozenset({Reason.ON_CPU, Reason.PARTLY_ON_CPU})
+
+
 class Failure(StrEnum):
     """Why a request failed: first the transport, then the load (CONTRACT 4)."""
 

@@ -10,11 +10,8 @@ from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import HOUR_S, REPAIR_IDLE_S
 from ollama_keeper.core.ownership import Claim, claim, pulled_anew
 from ollama_keeper.core.policy import Repair
-from ollama_keeper.core.reasons import Reason
 from ollama_keeper.core.requests import unload_request
-from ollama_keeper.core.states import gpu_missing, misplacement
-
-ON_CPU = frozenset({Reason.ON_CPU, Reason.PARTLY_ON_CPU})
+from ollama_keeper.core.states import lacks_gpu, misplacement
 
 
 def repair(model: ModelMemory, memory: ServerMemory, now: Instant) -> LoadRequest | None:
@@ -50,7 +47,7 @@ def _degraded(model: ModelMemory, memory: ServerMemory, now: Instant) -> bool:
     A GPU that is missing since the server started comes back with no reload.
     """
     reason = misplacement(model, memory)
-    if reason is None or (reason in ON_CPU and gpu_missing(memory)):
+    if reason is None or lacks_gpu(reason, memory):
         return False
     if model.repaired is not None and now.since(model.repaired) < HOUR_S:
         return False

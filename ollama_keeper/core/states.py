@@ -8,7 +8,7 @@ from ollama_keeper.core.memory import ModelMemory, ServerMemory
 from ollama_keeper.core.numbers import DOWN_AFTER, PROBE_FAILURES, STUCK_AFTER_S
 from ollama_keeper.core.ownership import pulled_anew
 from ollama_keeper.core.policy import ContextRule
-from ollama_keeper.core.reasons import Cause, Reason, ServerState, State, StateReason
+from ollama_keeper.core.reasons import ON_CPU, Cause, Reason, ServerState, State, StateReason
 from ollama_keeper.core.refusals import refusal
 from ollama_keeper.core.wishes import crowded_out, not_asked_for
 
@@ -58,6 +58,11 @@ def gpu_missing(memory: ServerMemory) -> bool:
     if not memory.gpu_seen or memory.gpu_since:
         return False
     return any(misplacement(model, memory) is Reason.ON_CPU for model in memory.models)
+
+
+def lacks_gpu(reason: StateReason, memory: ServerMemory) -> bool:
+    """Whether a model is misplaced for that, so that no reload of it helps."""
+    return reason in ON_CPU and gpu_missing(memory)
 
 
 def wanted_context(model: ModelMemory) -> int | None:
